@@ -1,0 +1,86 @@
+"""The one task runner: ``python noxfile.py TASK …`` needs Python and pip, ``nox -s TASK …`` needs nox as well.
+
+Every task runs in one environment, ``.venv``, which is made from ``requirements.txt`` when it is missing or out of date.
+"""
+
+import functools
+import hashlib
+import os
+import subprocess
+import sys
+import venv
+from pathlib import Path
+
+ROOT = Path(__file__).parent
+VENV = ROOT / ".venv"
+PYTHON = VENV / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+
+
+@functools.cache
+def environment() -> str:
+    """Return the Python of ``.venv`` after bringing it up to date; when nothing changed this takes no time."""
+    sources = [(ROOT / name).read_bytes() for name in ("requirements.txt", "pyproject.toml")]
+    wanted = hashlib.sha256(b"".join(sources)).hexdigest()
+    stamp = VENV / "installed-from"
+    if not stamp.exists() or stamp.read_text() != wanted:
+        print(f"Setting up {VENV.name} from requirements.txt: a minute or two, this once.", flush=True)
+        stamp.unlink(missing_ok=True)
+        if not PYTHON.exists():
+            venv.create(VENV, with_pip=True)
+        pip = [PYTHON, "-m", "pip", "--disable-pip-version-check", "--quiet", "install"]
+        subprocess.run([*pip, "--require-hashes", "-r", "requirements.txt"], check=True, cwd=ROOT)
+        subprocess.run([*pip, "--no-deps", "--no-build-isolation", "--editable", "."], check=True, cwd=ROOT)
+        stamp.write_text(wanted)
+    return str(PYTHON)
+
+
+try:
+    import nox
+except ModuleNotFoundError:  # a bare Python: start again inside the environment, which has nox
+    sys.exit(subprocess.call([environment(), __file__, *sys.argv[1:]]))
+
+nox.needs_version = ">=2025.5"
+nox.options.default_venv_backend = "none"
+nox.options.sessions = ["tests"]
+
+
+def run(session: nox.Session, *module_and_arguments: str) -> None:
+    """Run ``python -m MODULE ARGUMENTS`` in the environment."""
+    session.run(environment(), "-m", *module_and_arguments, external=True)
+
+
+@nox.session
+def serve(session: nox.Session) -> None:
+    """Serve the site at http://127.0.0.1:8000 and rebuild it at each change."""
+    run(session, "mkdocs", "serve", "--livereload", *session.posargs)
+
+
+@nox.session
+def build(session: nox.Session) -> None:
+    """Build the site into ``site``; a warning is an error."""
+    run(session, "mkdocs", "build", "--strict", *session.posargs)
+
+
+@nox.session
+def tests(session: nox.Session) -> None:
+    """Run every test and every snippet."""
+    run(session, "pytest", "--numprocesses=auto", *session.posargs)
+
+
+@nox.session
+def docs(session: nox.Session) -> None:
+    """Run the snippets alone: README, pages and docstrings."""
+    run(session, "pytest", "README.md", "docs", "src", *session.posargs)
+
+
+@nox.session
+def lock(session: nox.Session) -> None:
+    """Write ``requirements.txt`` anew: every platform and Python that we support, with hashes; ``-- --upgrade`` moves on."""
+    command = "uv pip compile pyproject.toml --group dev --universal --python-version 3.11 --fork-strategy fewest --generate-hashes"
+    run(session, *command.split(), "--no-emit-index-url", "--no-header", "--output-file=requirements.txt", "--quiet", *session.posargs)
+
+
+if __name__ == "__main__":
+    tasks = [argument for name in sys.argv[1:] for argument in (("-s", name) if not name.startswith("-") else (name,))]
+    sys.argv[1:] = tasks
+    nox.main()
