@@ -1,0 +1,122 @@
+"""The hooks through which Markdown, docstrings and notebooks are collected, run and counted.
+
+The plugin's options stand in pyproject.toml; how a page is read, run and counted stands in tests/harness.
+"""
+
+import os
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from harness import census
+from harness.pages import is_notebook, read, relative
+from harness.runner import PageRunner, rewrite
+from harness.site import built_site
+from pytest_markdown_docs._runners import get_runner, register_runner
+from pytest_markdown_docs.definitions import FenceTestDefinition
+from pytest_markdown_docs.plugin import MarkdownDocstringCodeModule, MarkdownInlinePythonItem
+
+os.environ.setdefault("JAX_PLATFORMS", "cpu")  # the pages show what a CPU prints
+os.environ.setdefault("MPLBACKEND", "agg")
+
+pytest_plugins = ["pytester"]
+register_runner(default=True)(PageRunner)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the option behind ``nox -s outputs``."""
+    parser.addoption("--rewrite-outputs", action="store_true", help="write what each block printed into its page")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Tell the runner whether outputs are compared or written, and start the count."""
+    get_runner(None).rewriting = config.option.rewrite_outputs
+    config.pluginmanager.register(Census(config), "census")
+
+
+class Notebook(pytest.File):
+    """Collects the code cells of a notebook, so that they run in the tests too, where warnings are errors."""
+
+    def collect(self) -> Iterator[pytest.Item]:
+        """Yield one test for each code cell."""
+        for number, cell in enumerate(read(self.path), start=1):
+            test = FenceTestDefinition(cell.code, (), cell.line - 1, self.path, None)
+            name = f"[Cell#{number}][line:{cell.line}]"
+            yield MarkdownInlinePythonItem.from_parent(self, name=name, test_definition=test)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> Iterator[list[pytest.Collector]]:
+    """Collect notebooks as such, and docstrings from packages alone."""
+    collectors = yield
+    if is_notebook(file_path):
+        return [Notebook.from_parent(parent, path=file_path)]
+    if file_path.with_name("__init__.py").exists() and file_path.parent.name != "harness":
+        return collectors
+    return [found for found in collectors if not isinstance(found, MarkdownDocstringCodeModule)]
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep the blocks of a page together and in their order, which lets each of its lines run once."""
+    first_seen = {item.path: place for place, item in reversed(list(enumerate(items)))}
+
+    def order(numbered: tuple[int, pytest.Item]) -> tuple[int, int]:
+        place, item = numbered
+        return (first_seen[item.path], item.start_line) if isinstance(item, MarkdownInlinePythonItem) else (place, 0)
+
+    items[:] = [item for _, item in sorted(enumerate(items), key=order)]
+
+
+class Census:
+    """Counts what ran; at the end of a run of everything, holds it against what a reader of the built site sees."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        self.config = config
+        self.executed: Counter[Path] = Counter()
+        self.skipped: list[str] = []
+        self.complaints: list[str] = []
+
+    def of_everything(self) -> bool:
+        """Tell whether this process leads a run of all tests."""
+        option = self.config.option
+        chosen = option.keyword or option.markexpr or option.deselect or option.collectonly or option.rewrite_outputs
+        from_settings = self.config.args_source is pytest.Config.ArgsSource.TESTPATHS
+        return from_settings and not chosen and not hasattr(self.config, "workerinput")
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Count a block that ran, and name a test that was skipped."""
+        if report.skipped:
+            self.skipped.append(report.nodeid)
+        if report.when == "call" and report.passed and "markdown-docs" in report.keywords:
+            self.executed[self.config.rootpath / report.nodeid.split("::")[0]] += 1
+
+    def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
+        """Fail a run in which everything passed, but not everything ran."""
+        if exitstatus != pytest.ExitCode.OK or not self.of_everything():
+            return
+        docs = self.config.rootpath / "docs"
+        folder = self.config._tmp_path_factory.getbasetemp()  # shared with the fixture of the same name
+        site = built_site(self.config, folder)
+        self.complaints = census.complaints(docs, site, self.executed)
+        self.complaints += [f"{name}: it was skipped. What to do: let it run or let it fail." for name in self.skipped]
+        if self.complaints:
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        """Print the count, or what is wrong with it."""
+        if self.complaints:
+            terminalreporter.section("census", red=True)
+            for complaint in self.complaints:
+                terminalreporter.line(complaint)
+        elif self.of_everything():
+            pages = len(self.executed)
+            terminalreporter.line(f"census: {self.executed.total()} blocks in {pages} files ran, as many as readers see")
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Write the outputs that ``nox -s outputs`` found to be different."""
+    for path, changes in get_runner(None).rewrites.items():
+        rewrite(path, changes)
+        print(f"\n{relative(path)}: {len(changes)} outputs written")

@@ -1,0 +1,140 @@
+"""Run a page: one namespace per chain of blocks, every line once, every output compared."""
+
+import contextlib
+import difflib
+import io
+import re
+import traceback
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pytest_markdown_docs._runners import _Runner  # the plugin has no public name for it; its version is pinned
+from pytest_markdown_docs.definitions import FenceTestDefinition
+
+from harness.pages import OUTPUT_FENCE, PYTHON_FENCES, Block, chain, read, relative
+
+ELISION = "…"
+
+
+class PageError(Exception):
+    """A page says something that its run does not show."""
+
+
+class PageRunner(_Runner):
+    """The default runner of every snippet.
+
+    It keeps the namespace of the chain that it ran last. The next block of the page runs its own lines only; a block
+    that is selected alone runs its whole chain first.
+
+    Attributes:
+        rewriting: a different output is noted in `rewrites` and is no error.
+        rewrites: the outputs to be written, by file.
+    """
+
+    def __init__(self) -> None:
+        self.rewriting = False
+        self.rewrites: dict[Path, list[tuple[Block, str]]] = {}
+        self._done: tuple[Block, ...] = ()
+        self._namespace: dict[str, Any] = {}
+
+    def runtest(self, test: FenceTestDefinition, args: dict[str, Any]) -> None:
+        """Run the new lines of a block's chain."""
+        wanted = chain(read(test.source_path), locate(test))
+        done, self._done = self._done, ()  # a block that fails leaves nothing to go on from
+        if not done or len(done) >= len(wanted) or wanted[: len(done)] != done:
+            done, self._namespace = (), {**args, "__name__": "__main__"}
+        for block in wanted[len(done) :]:
+            self._check(block, execute(block, self._namespace))
+        self._done = wanted
+
+    def _check(self, block: Block, printed: str) -> None:
+        shown = block.output.text if block.output else ""
+        if not block.compared or matches(shown, printed):
+            return
+        if self.rewriting:
+            self.rewrites.setdefault(block.path, []).append((block, printed))
+            return
+        if not block.output:
+            raise PageError(
+                f"{block}: this block prints, but the page shows no output.\n\n{printed}\n"
+                f"What to do: `nox -s outputs` adds the fence ```{OUTPUT_FENCE} below the block."
+            )
+        diff = difflib.unified_diff(shown.splitlines(), printed.splitlines(), "the page shows", "the run printed", lineterm="")
+        raise PageError(
+            f"{relative(block.path)}:{block.output.first}: the output of this block has changed.\n\n"
+            + "\n".join(diff)
+            + "\n\nWhat to do: where the run is right, `nox -s outputs` writes it into the page; then mend the prose around it."
+        )
+
+    def repr_failure(self, test: FenceTestDefinition, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> str:
+        """Return a traceback that starts on the page and names its true file and lines."""
+        if isinstance(excinfo.value, PageError):
+            return str(excinfo.value)
+        frames = traceback.extract_tb(excinfo.tb)
+        on_page = [i for i, frame in enumerate(frames) if frame.filename == str(test.source_path)]
+        place = f"{relative(test.source_path)}:{frames[on_page[-1]].lineno}" if on_page else f"{locate(test)}"
+        shown = frames[on_page[0] :] if on_page else frames
+        return f"{place}: this block failed.\n\n{''.join(traceback.format_list(shown))}{excinfo.exconly()}"
+
+
+def locate(test: FenceTestDefinition) -> Block:
+    """Return the block of a page that a collected test stands for.
+
+    The plugin counts the lines of a docstring from another start than those of a page: the nearest block with the
+    same code is the one.
+    """
+    same = [block for block in read(test.source_path) if test.source.endswith(block.code)]
+    if not same:
+        raise PageError(
+            f"{relative(test.source_path)}:{test.start_line}: this fence is not spelled in a way that is known.\n"
+            f"What to do: write one of {', '.join(sorted(PYTHON_FENCES))}."
+        )
+    return min(same, key=lambda block: abs(block.line - 1 - test.start_line))
+
+
+def execute(block: Block, namespace: dict[str, Any]) -> str:
+    """Run a block in a namespace and return what it printed.
+
+    Raises:
+        PageError: the block should raise and did not.
+    """
+    code = compile("\n" * (block.line - 1) + block.code, str(block.path), "exec", dont_inherit=True)
+    with contextlib.redirect_stdout(io.StringIO()) as printed:
+        try:
+            exec(code, namespace)
+        except Exception as error:
+            if not block.raises:
+                raise
+            print("".join(traceback.format_exception_only(error)))
+        else:
+            if block.raises:
+                raise PageError(
+                    f"{block}: this block is marked `.raises`, but it raised nothing.\n"
+                    "What to do: show a mistake that is one today, or remove the mark and the text that calls it wrong."
+                )
+    return tidy(printed.getvalue())
+
+
+def tidy(text: str) -> str:
+    """Return text without blanks at the ends of its lines and without empty lines at its end."""
+    return "".join(f"{line.rstrip()}\n" for line in text.rstrip().splitlines())
+
+
+def matches(shown: str, printed: str) -> bool:
+    """Tell whether a page shows what was printed; ``…`` stands for any text."""
+    pattern = ".*".join(re.escape(part) for part in tidy(shown).split(ELISION))
+    return re.fullmatch(pattern, printed, re.DOTALL) is not None
+
+
+def rewrite(path: Path, changes: list[tuple[Block, str]]) -> None:
+    """Write outputs into a page, below their blocks, and change nothing else; the file is replaced as a whole."""
+    lines = path.read_text("utf-8").splitlines(keepends=True)
+    for block, printed in sorted(changes, key=lambda change: change[0].line, reverse=True):
+        fence = ["\n", f"```{OUTPUT_FENCE}\n", *printed.splitlines(keepends=True), "```\n"] if printed else []
+        end = block.output.last if block.output else block.last
+        lines[block.last : end] = [block.indent + line if line.strip() else line for line in fence]
+    written = path.with_suffix(f"{path.suffix}.new")
+    written.write_text("".join(lines), "utf-8", newline="\n")
+    written.replace(path)
+

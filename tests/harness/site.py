@@ -1,0 +1,36 @@
+"""Build the site for the tests: once, however many processes share it."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from filelock import FileLock
+
+
+def built_site(config: pytest.Config, folder: Path) -> Path:
+    """Build the site strictly, unless another process of this run already has.
+
+    Args:
+        config: whose root directory holds mkdocs.yml.
+        folder: the temporary directory of this process.
+
+    Returns:
+        The folder of the built site.
+
+    Raises:
+        RuntimeError: MkDocs failed or warned; the text is what it said.
+    """
+    shared = folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder
+    site = shared / "site"
+    with FileLock(shared / "site.lock"):
+        if not site.exists():
+            partial = shared / "site.partial"
+            # not --quiet: it silences the warnings before --strict can count them
+            command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(partial)]
+            build = subprocess.run(command, cwd=config.rootpath, capture_output=True, text=True, check=False)
+            if build.returncode:
+                raise RuntimeError(f"`mkdocs build --strict` failed:\n{build.stdout}{build.stderr}")
+            partial.rename(site)
+    return site
