@@ -9,13 +9,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from pytest_markdown_docs._runners import get_runner, register_runner
+from pytest_markdown_docs.definitions import FenceTestDefinition
+from pytest_markdown_docs.plugin import MarkdownDocstringCodeModule, MarkdownInlinePythonItem
+
 from harness import census
 from harness.pages import is_notebook, read, relative
 from harness.runner import PageRunner, rewrite
 from harness.site import built_site
-from pytest_markdown_docs._runners import get_runner, register_runner
-from pytest_markdown_docs.definitions import FenceTestDefinition
-from pytest_markdown_docs.plugin import MarkdownDocstringCodeModule, MarkdownInlinePythonItem
 
 os.environ.setdefault("JAX_PLATFORMS", "cpu")  # the pages show what a CPU prints
 os.environ.setdefault("MPLBACKEND", "agg")
@@ -111,8 +112,8 @@ class Census:
             for complaint in self.complaints:
                 terminalreporter.line(complaint)
         elif self.of_everything():
-            pages = len(self.executed)
-            terminalreporter.line(f"census: {self.executed.total()} blocks in {pages} files ran, as many as readers see")
+            blocks, pages = self.executed.total(), len(self.executed)
+            terminalreporter.line(f"census: {blocks} blocks of {pages} files ran, as many as readers see")
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:

@@ -1,6 +1,6 @@
 """The one task runner: ``python noxfile.py TASK …`` needs Python and pip, ``nox -s TASK …`` needs nox as well.
 
-Every task runs in one environment, ``.venv``, which is made from ``requirements.txt`` when it is missing or out of date.
+Every task runs in one environment, ``.venv``. It is made from ``requirements.txt`` when it is missing or out of date.
 """
 
 import functools
@@ -74,10 +74,29 @@ def docs(session: nox.Session) -> None:
 
 
 @nox.session
+def lint(session: nox.Session) -> None:
+    """Check style, types, spelling, Markdown and the formatting of code in pages."""
+    run(session, "ruff", "check")
+    run(session, "ruff", "format", "--check")
+    run(session, "mypy")
+    run(session, "codespell_lib")
+    run(session, "rumdl", "check", "--no-cache", ".")
+    run(session, "pytest", "--quiet", "tests/docs/test_census.py", "-k", "formatted")
+
+
+@nox.session
+def outputs(session: nox.Session) -> None:
+    """Write into every page what its blocks print, and nothing else."""
+    run(session, "pytest", "--rewrite-outputs", "README.md", "docs", "src", *session.posargs)
+
+
+@nox.session
 def lock(session: nox.Session) -> None:
-    """Write ``requirements.txt`` anew: every platform and Python that we support, with hashes; ``-- --upgrade`` moves on."""
-    command = "uv pip compile pyproject.toml --group dev --universal --python-version 3.11 --fork-strategy fewest --generate-hashes"
-    run(session, *command.split(), "--no-emit-index-url", "--no-header", "--output-file=requirements.txt", "--quiet", *session.posargs)
+    """Write ``requirements.txt`` for every platform and Python, with hashes; ``-- --upgrade`` moves on."""
+    command = "uv pip compile pyproject.toml --group dev --output-file requirements.txt --quiet"
+    everywhere = "--universal --python-version 3.11 --fork-strategy fewest"  # fewest: one Flax for all Pythons
+    checked = "--generate-hashes --no-emit-index-url --no-header"
+    run(session, *command.split(), *everywhere.split(), *checked.split(), *session.posargs)
 
 
 if __name__ == "__main__":

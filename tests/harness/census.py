@@ -20,7 +20,9 @@ def blocks_in(html: str) -> tuple[int, int]:
     for generated in soup.select(".doc-signature, .mkdocstrings-source, .doc-source"):
         generated.decompose()
     cells = soup.select(".jp-CodeCell .jp-InputArea")
-    fences = [pre.find_parent(class_="highlight") for pre in soup.select("pre") if not pre.find_parent(class_="jp-Cell")]
+    for cell in soup.select(".jp-Cell"):
+        cell.decompose()
+    fences = [pre.find_parent(class_="highlight") for pre in soup.select("pre")]
     python = [fence for fence in fences if any(PYTHON_LIKE.match(name) for name in fence["class"])]
     return len(cells) + len(python), len(cells) + len(fences)
 
@@ -63,8 +65,8 @@ def complaints(docs: Path, site: Path, executed: Counter[Path]) -> list[str]:
         written = sum(map(count, sources))
         if shown != ran:
             found.append(
-                f"{name}: a reader sees {shown} Python blocks, and {ran} ran. What to do: start each fence at the first "
-                "column, write ```python or ```{.python continuation}, and use /// blocks instead of !!!, ??? and ===."
+                f"{name}: a reader sees {shown} Python blocks, and {ran} ran. What to do: start each fence at the "
+                "first column, write ```python or ```{.python continuation}, and use /// instead of !!!, ??? and ===."
             )
         if all_shown != written:
             found.append(

@@ -91,7 +91,7 @@ def read(path: Path) -> tuple[Block, ...]:
     return _read(path, path.stat().st_mtime_ns)
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def _read(path: Path, _changed: int) -> tuple[Block, ...]:
     text = path.read_text("utf-8")
     if path.suffix == ".md":

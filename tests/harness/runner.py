@@ -36,17 +36,21 @@ class PageRunner(_Runner):
         self.rewriting = False
         self.rewrites: dict[Path, list[tuple[Block, str]]] = {}
         self._done: tuple[Block, ...] = ()
+        self._failed: Block | None = None
         self._namespace: dict[str, Any] = {}
 
     def runtest(self, test: FenceTestDefinition, args: dict[str, Any]) -> None:
         """Run the new lines of a block's chain."""
         wanted = chain(read(test.source_path), locate(test))
-        done, self._done = self._done, ()  # a block that fails leaves nothing to go on from
+        if self._failed in wanted[:-1]:
+            raise PageError(f"{wanted[-1]}: this block did not run, since {self._failed} failed before it.")
+        done, self._done = self._done, ()
         if not done or len(done) >= len(wanted) or wanted[: len(done)] != done:
             done, self._namespace = (), {**args, "__name__": "__main__"}
         for block in wanted[len(done) :]:
+            self._failed = block
             self._check(block, execute(block, self._namespace))
-        self._done = wanted
+        self._done, self._failed = wanted, None
 
     def _check(self, block: Block, printed: str) -> None:
         shown = block.output.text if block.output else ""
@@ -60,14 +64,17 @@ class PageRunner(_Runner):
                 f"{block}: this block prints, but the page shows no output.\n\n{printed}\n"
                 f"What to do: `nox -s outputs` adds the fence ```{OUTPUT_FENCE} below the block."
             )
-        diff = difflib.unified_diff(shown.splitlines(), printed.splitlines(), "the page shows", "the run printed", lineterm="")
+        texts = shown.splitlines(), printed.splitlines()
+        diff = difflib.unified_diff(*texts, "the page shows", "the run printed", lineterm="")
         raise PageError(
             f"{relative(block.path)}:{block.output.first}: the output of this block has changed.\n\n"
             + "\n".join(diff)
-            + "\n\nWhat to do: where the run is right, `nox -s outputs` writes it into the page; then mend the prose around it."
+            + "\n\nWhat to do: where the run is right, `nox -s outputs` writes it into the page; then mend the prose."
         )
 
-    def repr_failure(self, test: FenceTestDefinition, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> str:
+    def repr_failure(
+        self, test: FenceTestDefinition, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None
+    ) -> str:
         """Return a traceback that starts on the page and names its true file and lines."""
         if isinstance(excinfo.value, PageError):
             return str(excinfo.value)
@@ -106,6 +113,7 @@ def execute(block: Block, namespace: dict[str, Any]) -> str:
         except Exception as error:
             if not block.raises:
                 raise
+            vars(error).pop("__notes__", None)  # how JAX filters tracebacks is a setting, not part of the error
             print("".join(traceback.format_exception_only(error)))
         else:
             if block.raises:
@@ -137,4 +145,3 @@ def rewrite(path: Path, changes: list[tuple[Block, str]]) -> None:
     written = path.with_suffix(f"{path.suffix}.new")
     written.write_text("".join(lines), "utf-8", newline="\n")
     written.replace(path)
-

@@ -1,0 +1,1 @@
+"""What the pages of the site need beside the lessons."""

@@ -1,0 +1,182 @@
+"""The static census: what must hold of pages, topics and names before anything runs. Each message names the fix."""
+
+import ast
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+import nnx_state
+from harness.pages import OTHER_FENCES, PYTHON_FENCES, Block, docstrings, fence_lines, orphans, read
+
+ROOT = Path(__file__).parents[2]
+DOCS = ROOT / "docs"
+PACKAGE = Path(nnx_state.__file__).parent
+MARKDOWN = [ROOT / "README.md", *sorted(DOCS.rglob("*.md"))]
+NOTEBOOKS = sorted(DOCS.glob("notebooks/*.py"))
+MODULES = sorted(PACKAGE.rglob("*.py"))
+LESSONS = sorted(DOCS.glob("lessons/*.md"))
+TEACHING = [page for page in MARKDOWN if page.parent.name != "reference"]  # a reference page shows docstrings
+
+
+def name_of(path: Path) -> str:
+    return path.relative_to(PACKAGE.parent if path.is_relative_to(PACKAGE) else ROOT).as_posix()
+
+
+def fence_complaints(name: str, text: str) -> list[str]:
+    """Return a message for each fence that is indented or whose info string is not one of ours."""
+    known = PYTHON_FENCES | OTHER_FENCES
+    complaints = []
+    for line, before, info in fence_lines(text):
+        if before:
+            complaints.append(f"{name}:{line}: this fence is indented. What to do: start it at the first column.")
+        if info not in known:
+            fix = f"What to do: write one of {', '.join(sorted(known))}."
+            complaints.append(f"{name}:{line}: the info string {info!r} is not one of ours. {fix}")
+    return complaints
+
+
+@pytest.mark.parametrize("path", MARKDOWN, ids=name_of)
+def test_fences_of_pages_are_flush_left_and_spelled_as_agreed(path):
+    assert fence_complaints(name_of(path), path.read_text("utf-8")) == []
+    assert [f"{name_of(path)}:{line}: an output without its block" for line in orphans(path)] == []
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name_of)
+def test_fences_of_docstrings_are_flush_left_and_spelled_as_agreed(path):
+    for line, _, doc in docstrings(path.read_text("utf-8")):
+        assert fence_complaints(f"{name_of(path)}:{line}", doc) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("!!! note\n\n    ```python\n    x = 1\n    ```\n", "page.md:3: this fence is indented"),
+        ("> ```python\n> x = 1\n> ```\n", "page.md:1: this fence is indented"),
+        ("- ```python\n  x = 1\n  ```\n", "page.md:1: this fence is indented"),
+        ("```py3\n```\n", "page.md:1: the info string 'py3' is not one of ours"),
+        ("```Python\n```\n", "page.md:1: the info string 'Python' is not one of ours"),
+        ("```pycon\n```\n", "page.md:1: the info string 'pycon' is not one of ours"),
+        ("```\n```\n", "page.md:1: the info string '' is not one of ours"),
+        ("```{.python continued}\n```\n", "page.md:1: the info string '{.python continued}' is not one of ours"),
+        ('```{.python title="no notest"}\n```\n', "is not one of ours"),
+        ("~~~python retry:3\n~~~\n", "page.md:1: the info string 'python retry:3' is not one of ours"),
+        ("```text\n```python\n```\n\n```py\n```\n", "page.md:5: the info string 'py' is not one of ours"),
+    ],
+)
+def test_a_fence_out_of_place_is_named(text, complaint):
+    (found,) = fence_complaints("page.md", text)
+    assert complaint in found
+    assert "What to do: " in found
+
+
+@pytest.mark.parametrize("path", [*MARKDOWN, *MODULES, *NOTEBOOKS], ids=name_of)
+def test_nothing_is_marked_as_not_to_be_tested(path):
+    assert "notest" not in path.read_text("utf-8"), "What to do: remove `notest` and let the block run."
+
+
+@pytest.mark.parametrize("path", [*MARKDOWN, *MODULES, *NOTEBOOKS], ids=name_of)
+def test_no_code_reads_the_deprecated_value(path):
+    for block in read(path):
+        attributes = {node.attr for node in ast.walk(ast.parse(block.code)) if isinstance(node, ast.Attribute)}
+        assert "value" not in attributes, f"{block}: What to do: write variable[...] instead of variable.value."
+
+
+def names_imported(blocks: tuple[Block, ...]) -> set[str]:
+    """Return what the blocks use of this package; the package itself counts under its own name."""
+    names = set()
+    for node in (node for block in blocks for node in ast.walk(ast.parse(block.code))):
+        if isinstance(node, ast.ImportFrom) and node.module and node.module.split(".")[0] == "nnx_state":
+            names |= {"nnx_state", *(alias.name for alias in node.names)}
+        elif isinstance(node, ast.Import) and any(alias.name.split(".")[0] == "nnx_state" for alias in node.names):
+            names.add("nnx_state")
+        elif isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "nnx_state":
+            names.add(node.attr)
+    return names
+
+
+@pytest.mark.parametrize("path", [*TEACHING, *NOTEBOOKS], ids=name_of)
+def test_every_page_has_code_that_imports_the_package(path):
+    assert "nnx_state" in names_imported(read(path)), "What to do: show it on the package: `from nnx_state import …`."
+
+
+def test_every_public_name_is_used_on_some_page():
+    used = set().union(*(names_imported(read(path)) for path in [*TEACHING, *NOTEBOOKS]))
+    assert set(nnx_state.__all__) - used == set(), "What to do: use the name on a page, or take it out of __all__."
+
+
+@pytest.mark.parametrize("lesson", LESSONS, ids=name_of)
+def test_every_topic_has_its_page_module_test_and_exercise(lesson):
+    module = lesson.stem.replace("-", "_")
+    files = [
+        PACKAGE / f"{module}.py",
+        ROOT / "tests" / f"test_{module}.py",
+        DOCS / "exercises" / lesson.name,
+        DOCS / "reference" / lesson.name,
+    ]
+    assert [name_of(file) for file in files if not file.exists()] == []
+
+
+def test_every_page_is_in_the_nav():
+    nav = str(yaml.load((ROOT / "mkdocs.yml").read_text("utf-8"), Loader=yaml.BaseLoader)["nav"])
+    pages = {page.relative_to(DOCS).as_posix() for page in [*DOCS.rglob("*.md"), *NOTEBOOKS]}
+    assert sorted(page for page in pages if f"'{page}'" not in nav) == [], "What to do: add it to `nav` in mkdocs.yml."
+
+
+@pytest.mark.parametrize("path", [page for page in MARKDOWN if page.parent.name != "reference"], ids=name_of)
+def test_a_page_is_at_most_200_lines_long(path):
+    assert len(path.read_text("utf-8").splitlines()) <= 200, "What to do: split the page, one question each."
+
+
+SECTIONS = ["Predict", "Run", "See", "When it goes wrong", "Check yourself"]
+
+
+@pytest.mark.parametrize("lesson", LESSONS, ids=name_of)
+def test_a_lesson_follows_the_template(lesson):
+    text = lesson.read_text("utf-8")
+    assert re.findall(r"^## (.*)$", text, re.MULTILINE) == SECTIONS
+    definition = text.split("\n# ")[1].split("\n\n")[1]
+    assert re.search(r"\*\w+\*", definition), "What to do: open with one sentence that sets the term in italics."
+    assert len(definition.split()) <= 20, "What to do: define the term in 20 words at most."
+    assert text.count("\n/// note") <= 2
+    assert re.match(r"^Next.*\[.*\]\(.*\)", text.splitlines()[-1]), "What to do: end with one link to what is next."
+    programs = [block for block in read(lesson) if text.splitlines()[block.line - 4 : block.line - 2] == ["## Run", ""]]
+    for program in programs:
+        assert len(program.code.splitlines()) <= 18, f"{program}: What to do: show a program of 18 lines at most."
+
+
+AVOIDED = re.compile(r"\b(simply|just|obviously|easy|easily|we|our|us|let's)\b", re.IGNORECASE)
+
+
+def prose(path: Path) -> str:
+    """Return a page without its fences and inline code."""
+    text = re.sub(r"^```.*?^```", "", path.read_text("utf-8"), flags=re.DOTALL | re.MULTILINE)
+    return re.sub(r"`[^`]*`", "", text)
+
+
+@pytest.mark.parametrize("path", MARKDOWN, ids=name_of)
+def test_the_prose_avoids_the_words_that_the_style_avoids(path):
+    assert AVOIDED.findall(prose(path)) == [], "What to do: see STYLE.md."
+
+
+def test_the_code_of_pages_is_formatted(tmp_path):
+    """Ruff leaves fences with braces alone, so the blocks are given to it as files of their own."""
+    for number, block in enumerate(block for path in [*MARKDOWN, *MODULES] for block in read(path)):
+        (tmp_path / f"{number:03}-{block.path.stem}-line-{block.line}.py").write_text(block.code, "utf-8")
+    command = [sys.executable, "-m", "ruff", "format", "--diff", "--isolated", "--line-length=88", "."]
+    ruff = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert ruff.returncode == 0, f"What to do: format these blocks.\n{ruff.stdout}"
+
+
+def test_the_table_on_the_home_page_says_what_its_run_printed():
+    text = (DOCS / "index.md").read_text("utf-8")
+    _, *rows = [[cell.strip() for cell in line.split("|")] for line in text.splitlines() if line.startswith("| ")]
+    outputs = [block.output.text for block in read(DOCS / "index.md") if block.output]
+    (printed,) = [output for output in outputs if "retraces" in output]
+    facts = {kind: cells for kind, *cells in (line.split() for line in printed.splitlines()[1:])}
+    assert facts["array"] == facts["data"]  # they share a row
+    kinds = ["param", "variable", "own", "array", "static"]
+    assert [row[3:-1] for row in rows] == [facts[kind] for kind in kinds]
