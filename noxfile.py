@@ -91,6 +91,12 @@ def outputs(session: nox.Session) -> None:
 
 
 @nox.session
+def bench(session: nox.Session) -> None:
+    """Measure the forward pass beside `nnx.Linear` and raw arrays, as ratios in one run."""
+    run(session, "pytest", "tests/bench/bench_multi_param.py", "--benchmark-columns=median", *session.posargs)
+
+
+@nox.session
 def lock(session: nox.Session) -> None:
     """Write ``requirements.txt`` for every platform and Python, with hashes; ``-- --upgrade`` moves on."""
     command = "uv pip compile pyproject.toml --group dev --output-file requirements.txt --quiet"

@@ -1,0 +1,22 @@
+"""Strict settings for the tests of our own modules, those that lie beside this file."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import hypothesis
+import jax
+import pytest
+
+# Each example may compile, so time says nothing; a database would carry examples from one run into the next.
+hypothesis.settings.register_profile("nnx_state", deadline=None, max_examples=25, database=None)
+hypothesis.settings.load_profile("nnx_state")
+
+
+@pytest.fixture(autouse=True, scope="module")
+def strict_jax(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Refuse implicit promotion, except in the folders whose tests run pages as a reader does."""
+    if request.path.parent != Path(__file__).parent:
+        yield
+        return
+    with jax.numpy_dtype_promotion("strict"), jax.numpy_rank_promotion("raise"):
+        yield

@@ -1,0 +1,130 @@
+"""The arrows of the package: what a module may import, and how long it may be.
+
+A lesson module is a file beside `__init__.py`; a capability is a folder there; `cli.py` sits on top of both.
+"""
+
+import ast
+import sys
+from pathlib import Path
+
+import pytest
+
+import nnx_state
+
+PACKAGE = Path(nnx_state.__file__).parent
+MODULES = sorted(PACKAGE.rglob("*.py"))
+FRAMEWORKS = {"jax", "flax", "optax", "orbax"}
+LONGEST = 250
+
+
+def imports(tree: ast.Module) -> set[str]:
+    """Return every dotted name that a module imports, on any line: `from a import b` counts as `a.b`."""
+    names = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            names |= {f"{'.' * node.level}{node.module or ''}.{alias.name}" for alias in node.names}
+    return names
+
+
+def complaints(path: str, source: str, capabilities: set[str]) -> list[str]:
+    """Return what is wrong with a module, given its path inside the package and the names of the capabilities."""
+    tree = ast.parse(source)
+    found = []
+    if (lines := len(source.splitlines())) > LONGEST:
+        found.append(f"{path} has {lines} lines, {LONGEST} are allowed: split it.")
+    allowed = FRAMEWORKS | sys.stdlib_module_names
+    if path == "_checks.py":
+        allowed |= {"numpy"}  # arguments arrive as NumPy arrays too
+    is_lesson = "/" not in path and path not in {"__init__.py", "__main__.py", "cli.py"}
+    for name in sorted(imports(tree)):
+        top, _, rest = name.partition(".")
+        part = rest.partition(".")[0]
+        if not top:
+            found.append(f"{path} imports {name}: write the absolute name.")
+        elif top == "nnx_state":
+            if part == "cli" and path != "__main__.py":
+                found.append(f"{path} imports {name}: nothing may import cli.")
+            elif is_lesson and part in capabilities:
+                found.append(f"{path} imports {name}: a lesson may not import a capability.")
+        elif is_lesson and top not in allowed:
+            found.append(
+                f"{path} imports {name}: a lesson knows the standard library, jax, flax, optax and orbax alone."
+            )
+    if path == "__init__.py":
+        found += [
+            f"{path} line {node.lineno} is no re-export: move it to a module."
+            for node in tree.body
+            if not _is_reexport(node)
+        ]
+    return found
+
+
+def _is_reexport(node: ast.stmt) -> bool:
+    """Accept the docstring, `from nnx_state.x import y` and the list of public names."""
+    match node:
+        case ast.Expr(value=ast.Constant(value=str())) | ast.Assign(targets=[ast.Name(id="__all__")]):
+            return True
+        case ast.ImportFrom(module=str(module), level=0):
+            return module.startswith("nnx_state.")
+    return False
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: path.relative_to(PACKAGE).as_posix())
+def test_module_keeps_the_arrows(path):
+    capabilities = {folder.name for folder in PACKAGE.iterdir() if folder.is_dir()}
+    assert complaints(path.relative_to(PACKAGE).as_posix(), path.read_text(encoding="utf-8"), capabilities) == []
+
+
+def test_public_names_are_the_reexports():
+    tree = ast.parse((PACKAGE / "__init__.py").read_text(encoding="utf-8"))
+    exported = [alias.name for node in tree.body if isinstance(node, ast.ImportFrom) for alias in node.names]
+    assert sorted(nnx_state.__all__) == sorted(exported)
+
+
+LESSON = "a lesson knows the standard library, jax, flax, optax and orbax alone."
+
+
+@pytest.mark.parametrize(
+    ("path", "source", "complaint"),
+    [
+        ("linear.py", "import torch", f"linear.py imports torch: {LESSON}"),
+        ("linear.py", "def f():\n    import numpy.linalg", f"linear.py imports numpy.linalg: {LESSON}"),
+        (
+            "linear.py",
+            "from nnx_state.audit import report",
+            "linear.py imports nnx_state.audit.report: a lesson may not import a capability.",
+        ),
+        (
+            "linear.py",
+            "from nnx_state import audit",
+            "linear.py imports nnx_state.audit: a lesson may not import a capability.",
+        ),
+        (
+            "audit/report.py",
+            "import nnx_state.cli",
+            "audit/report.py imports nnx_state.cli: nothing may import cli.",
+        ),
+        ("audit/report.py", "from . import x", "audit/report.py imports ..x: write the absolute name."),
+        ("linear.py", "\n" * 251, "linear.py has 251 lines, 250 are allowed: split it."),
+        ("__init__.py", "import jax", "__init__.py line 1 is no re-export: move it to a module."),
+        ("__init__.py", '"""Doc."""\nVERSION = 1', "__init__.py line 2 is no re-export: move it to a module."),
+    ],
+)
+def test_each_broken_arrow_is_reported(path, source, complaint):
+    assert complaints(path, source, {"audit"}) == [complaint]
+
+
+@pytest.mark.parametrize(
+    ("path", "source"),
+    [
+        ("linear.py", "import math\nimport jax.numpy as jnp\nfrom flax import nnx\nfrom nnx_state import _checks"),
+        ("audit/report.py", "import rich\nfrom nnx_state.linear import Linear"),
+        ("cli.py", "import argparse\nfrom nnx_state.audit import report"),
+        ("__main__.py", "from nnx_state.cli import main"),
+        ("__init__.py", '"""Doc."""\nfrom nnx_state.linear import Linear\n__all__ = ["Linear"]'),
+    ],
+)
+def test_what_is_allowed_is_not_reported(path, source):
+    assert complaints(path, source, {"audit"}) == []
