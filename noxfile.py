@@ -6,6 +6,7 @@ Every task runs in one environment, ``.venv``. It is made from ``requirements.tx
 import functools
 import hashlib
 import os
+import shutil
 import subprocess
 import sys
 import venv
@@ -74,6 +75,19 @@ def docs(session: nox.Session) -> None:
 
 
 @nox.session
+def wheel(session: nox.Session) -> None:
+    """Run every test and every snippet on the package as it is installed from its wheel."""
+    folder = Path(session.create_tmp()).resolve()
+    shutil.rmtree(folder)
+    run(session, "build", "--wheel", "--no-isolation", f"--outdir={folder}")
+    (built,) = folder.glob("*.whl")
+    run(session, "pip", "install", "--quiet", "--no-deps", f"--target={folder / 'installed'}", str(built))
+    session.env["PYTHONPATH"] = str(folder / "installed")  # it comes before the editable install
+    settings = ("--rootdir=.", "--config-file=pyproject.toml", "--numprocesses=auto")
+    run(session, "pytest", *settings, "--pyargs", "nnx_state", "README.md", "docs", "tests", *session.posargs)
+
+
+@nox.session
 def lint(session: nox.Session) -> None:
     """Check style, types, spelling, Markdown and the formatting of code in pages."""
     run(session, "ruff", "check")
@@ -93,7 +107,7 @@ def outputs(session: nox.Session) -> None:
 @nox.session
 def bench(session: nox.Session) -> None:
     """Measure the forward pass beside `nnx.Linear` and raw arrays, as ratios in one run."""
-    run(session, "pytest", "tests/bench/bench_multi_param.py", "--benchmark-columns=median", *session.posargs)
+    run(session, "pytest", "tests/bench/bench_multi_param.py", "--dist=no", "--benchmark-columns=median", *session.posargs)
 
 
 @nox.session

@@ -1,6 +1,6 @@
 """The cost of MultiParam beside that of `nnx.Linear` and of raw arrays, as ratios taken in one run.
 
-    python -m pytest tests/bench/bench_multi_param.py --benchmark-columns=median
+    python -m pytest tests/bench/bench_multi_param.py --dist=no --benchmark-columns=median
 
 Each round times the baseline and then the contender, so that a busy machine disturbs both alike.
 A ratio is the median of those of the rounds.

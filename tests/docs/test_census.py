@@ -80,9 +80,12 @@ def test_nothing_is_marked_as_not_to_be_tested(path):
 
 @pytest.mark.parametrize("path", [*MARKDOWN, *MODULES, *NOTEBOOKS], ids=name_of)
 def test_no_code_reads_the_deprecated_value(path):
-    for block in read(path):
-        attributes = {node.attr for node in ast.walk(ast.parse(block.code)) if isinstance(node, ast.Attribute)}
-        assert "value" not in attributes, f"{block}: What to do: write variable[...] instead of variable.value."
+    codes = {str(block): block.code for block in read(path)}
+    if path.suffix == ".py":
+        codes[name_of(path)] = path.read_text("utf-8")
+    for place, code in codes.items():
+        attributes = {node.attr for node in ast.walk(ast.parse(code)) if isinstance(node, ast.Attribute)}
+        assert "value" not in attributes, f"{place}: What to do: write variable[...] instead of variable.value."
 
 
 def names_imported(blocks: tuple[Block, ...]) -> set[str]:

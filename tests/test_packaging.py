@@ -1,0 +1,37 @@
+"""What is installed: the package and nothing else."""
+
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("wheel")
+    command = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(folder), str(ROOT)]
+    build = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert build.returncode == 0, build.stdout + build.stderr
+    (path,) = folder.glob("*.whl")
+    with zipfile.ZipFile(path) as archive:
+        yield archive
+
+
+def test_the_wheel_contains_only_the_package(wheel):
+    package = ROOT / "src" / "nnx_state"
+    sources = {f"nnx_state/{path.relative_to(package).as_posix()}" for path in package.rglob("*.py")}
+    names = set(wheel.namelist())
+    assert {name for name in names if ".dist-info/" not in name} == {*sources, "nnx_state/py.typed"}
+    assert any(name.endswith("licenses/LICENSE") for name in names)
+
+
+def test_the_metadata_names_the_versions_that_we_support(wheel):
+    (name,) = [name for name in wheel.namelist() if name.endswith("METADATA")]
+    metadata = wheel.read(name).decode()
+    for line in ("Name: nnx-state", "Requires-Python: >=3.11", "Classifier: Typing :: Typed", "Requires-Dist: flax"):
+        assert f"\n{line}" in metadata
+    assert "pytest" not in metadata.partition("\n\n")[0]  # a user of the package installs no tool
