@@ -29,7 +29,8 @@ def page(project: pytest.Pytester, text: str, name: str = "docs/page.md") -> Pat
 
 
 def run(project: pytest.Pytester, *arguments: str) -> pytest.RunResult:
-    return project.runpytest_subprocess("-p", "no:cacheprovider", *(arguments or ("docs",)))
+    unneeded = [f"-pno:{plugin}" for plugin in ("benchmark", "cacheprovider", "hypothesispytest")]  # they start slowly
+    return project.runpytest_subprocess(*unneeded, *(arguments or ("docs",)))
 
 
 def fails_with(result: pytest.RunResult, *messages: str) -> None:
