@@ -12,6 +12,8 @@ import sys
 import venv
 from pathlib import Path
 
+os.environ["NO_MKDOCS_2_WARNING"] = "1"  # the theme repeats a notice that pyproject.toml heeds
+
 ROOT = Path(__file__).parent
 VENV = ROOT / ".venv"
 PYTHON = VENV / ("Scripts/python.exe" if os.name == "nt" else "bin/python")

@@ -1,4 +1,4 @@
-"""Strict settings for the tests of our own modules, those that lie beside this file."""
+"""The built site, and strict settings for the tests of our own modules, those that lie beside this file."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -7,9 +7,17 @@ import hypothesis
 import jax
 import pytest
 
+from harness.site import built_site
+
 # Each example may compile, so time says nothing; a database would carry examples from one run into the next.
 hypothesis.settings.register_profile("nnx_state", deadline=None, max_examples=25, database=None)
 hypothesis.settings.load_profile("nnx_state")
+
+
+@pytest.fixture(scope="session")
+def site(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the folder of the built site."""
+    return built_site(pytestconfig, tmp_path_factory.getbasetemp())
 
 
 @pytest.fixture(autouse=True, scope="module")

@@ -25,7 +25,7 @@ def scaled_normal(key: jax.Array, in_features: int, out_features: int) -> jax.Ar
 
     Raises:
         TypeError: If a size is not an int.
-        ValueError: If a size is not from 1 to 2**31 - 1.
+        ValueError: If a size is not from 1 to `2**31 - 1`.
 
     ```python
     import jax
@@ -57,7 +57,7 @@ class Linear(nnx.Module):
 
     Raises:
         TypeError: If a size is not an int.
-        ValueError: If a size is not from 1 to 2**31 - 1.
+        ValueError: If a size is not from 1 to `2**31 - 1`.
 
     ```python
     import jax.numpy as jnp

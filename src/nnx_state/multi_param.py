@@ -25,7 +25,7 @@ class MultiParam(nnx.Module):
 
     Raises:
         TypeError: If a size is not an int.
-        ValueError: If a size is not from 1 to 2**31 - 1.
+        ValueError: If a size is not from 1 to `2**31 - 1`.
 
     ```python
     from flax import nnx
@@ -66,14 +66,14 @@ def multi_param_forward(seed: float, x: ArrayLike | Sequence[float], features: f
     Every `x` is first converted to JAX's default float type.
     That is float32, or float64 where `jax_enable_x64` is on.
     So float16, bfloat16, float64 and all integers are welcome, as JAX arrays, NumPy arrays or lists.
-    An integer beyond 2**24 is rounded as float32 rounds it.
+    An integer beyond `2**24` is rounded as float32 rounds it.
     Booleans and complex numbers are refused: convert them on purpose.
 
     Args:
-        seed: A whole number from 0 to 2**32 - 1, as an int or a float.
-            A key keeps only 32 bits, so that 2**32 would silently repeat the numbers of 0.
+        seed: A whole number from 0 to `2**32 - 1`, as an int or a float.
+            A key keeps only 32 bits, so that `2**32` would silently repeat the numbers of 0.
         x: The example, real numbers of shape `(in_features,)`, at least one.
-        features: The length of the output, a whole number from 1 to 2**31 - 1, as an int or a float.
+        features: The length of the output, a whole number from 1 to `2**31 - 1`, as an int or a float.
 
     Returns:
         The output, of shape `(features,)` and JAX's default float type, whatever the type of `x`.

@@ -167,9 +167,9 @@ def test_the_prose_avoids_the_words_that_the_style_avoids(path):
 
 def test_the_code_of_pages_is_formatted(tmp_path):
     """Ruff leaves fences with braces alone, so the blocks are given to it as files of their own."""
-    for number, block in enumerate(block for path in [*MARKDOWN, *MODULES] for block in read(path)):
-        (tmp_path / f"{number:03}-{block.path.stem}-line-{block.line}.py").write_text(block.code, "utf-8")
-    command = [sys.executable, "-m", "ruff", "format", "--diff", "--isolated", "--line-length=88", "."]
+    for number, block in enumerate(block for path in [*MARKDOWN, *MODULES, *NOTEBOOKS] for block in read(path)):
+        (tmp_path / f"{number:03}-{block.path.stem}-line-{block.line}.py").write_text(f"{block.code.rstrip()}\n", "utf-8")
+    command = [sys.executable, "-m", "ruff", "format", "--diff", "--isolated", "--line-length=80", "."]
     ruff = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert ruff.returncode == 0, f"What to do: format these blocks.\n{ruff.stdout}"
 
@@ -182,4 +182,4 @@ def test_the_table_on_the_home_page_says_what_its_run_printed():
     facts = {kind: cells for kind, *cells in (line.split() for line in printed.splitlines()[1:])}
     assert facts["array"] == facts["data"]  # they share a row
     kinds = ["param", "variable", "own", "array", "static"]
-    assert [row[3:-1] for row in rows] == [facts[kind] for kind in kinds]
+    assert [row[2:-1] for row in rows] == [facts[kind] for kind in kinds]

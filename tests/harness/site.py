@@ -9,6 +9,11 @@ import pytest
 from filelock import FileLock
 
 
+def environment() -> dict[str, str]:
+    """Return the variables of this process without those that change the site's addresses."""
+    return {name: value for name, value in os.environ.items() if name not in {"SITE_URL", "REPO_URL"}}
+
+
 def built_site(config: pytest.Config, folder: Path) -> Path:
     """Build the site strictly, unless another process of this run already has.
 
@@ -29,7 +34,9 @@ def built_site(config: pytest.Config, folder: Path) -> Path:
             partial = shared / "site.partial"
             # not --quiet: it silences the warnings before --strict can count them
             command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(partial)]
-            build = subprocess.run(command, cwd=config.rootpath, capture_output=True, text=True, check=False)
+            build = subprocess.run(
+                command, cwd=config.rootpath, env=environment(), capture_output=True, text=True, check=False
+            )
             if build.returncode:
                 raise RuntimeError(f"`mkdocs build --strict` failed:\n{build.stdout}{build.stderr}")
             partial.rename(site)

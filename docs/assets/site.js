@@ -1,0 +1,28 @@
+// Few readers search, and the index is large: it is fetched when the search field is first focused.
+// Were the theme to fetch it in another way, this would do nothing, and the index would come at once.
+const searched = new Promise((resolve) => {
+  addEventListener("focusin", ({ target }) => target.matches("[data-md-component=search-query]") && resolve())
+})
+const { open, send } = XMLHttpRequest.prototype
+XMLHttpRequest.prototype.open = function (method, url) {
+  if (String(url).endsWith("/search/search_index.json")) this.send = () => searched.then(() => send.call(this))
+  open.apply(this, arguments)
+}
+
+// What scrolls sideways can be focused, and so scrolled, by keyboard; what does not is no stop on the way.
+const sideways = new ResizeObserver((entries) => {
+  for (const { target } of entries) {
+    const name = target.matches("div") ? "Table" : target.closest(".output") ? "Output" : "Code"
+    const attributes = { tabindex: "0", role: "group", "aria-label": `${name}, scrolls sideways` }
+    for (const [attribute, value] of Object.entries(attributes)) {
+      if (target.scrollWidth > target.clientWidth) target.setAttribute(attribute, value)
+      else target.removeAttribute(attribute)
+    }
+  }
+})
+addEventListener("load", () => {
+  for (const box of document.querySelectorAll("pre > code, .md-typeset__scrollwrap")) sideways.observe(box)
+  // The theme's marks in code have no name, and its copy buttons are a landmark each.
+  for (const mark of document.querySelectorAll(".md-annotation__index")) mark.setAttribute("aria-label", "Annotation")
+  for (const buttons of document.querySelectorAll(".md-code__nav")) buttons.setAttribute("role", "none")
+})

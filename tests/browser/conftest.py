@@ -1,0 +1,89 @@
+"""The built site in a real Chromium."""
+
+import functools
+import os
+import shutil
+import threading
+from collections.abc import Callable, Iterator
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, sync_playwright
+
+NAMES = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome", "msedge"]
+PLACES = [
+    "/Applications/Chromium.app/Contents/MacOS/Chromium",
+    "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",
+    "C:/Program Files/Google/Chrome/Application/chrome.exe",
+    "C:/Program Files (x86)/Google/Chrome/Application/chrome.exe",
+    "C:/Program Files (x86)/Microsoft/Edge/Application/msedge.exe",
+]
+MISSING = """no Chromium was found, and the site is tested in one. What to do:
+    Debian, Ubuntu:  apt-get install chromium
+    macOS:           brew install --cask chromium
+    Windows:         choco install chromium
+or set CHROMIUM to the path of one."""
+ARGUMENTS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--disable-sync",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--no-first-run",
+]
+
+
+def chromium() -> str:
+    """Return the path of a Chromium, or fail with the line that installs one."""
+    candidates = [os.environ.get("CHROMIUM"), *map(shutil.which, NAMES), *filter(os.path.exists, PLACES)]
+    return next(filter(None, candidates), None) or pytest.fail(MISSING, pytrace=False)
+
+
+class Handler(SimpleHTTPRequestHandler):
+    """Serves files and keeps quiet about it."""
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.fixture(scope="session")
+def address(site) -> Iterator[str]:
+    """Serve the site, and give its address with a slash at the end."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Handler, directory=site)) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}/"
+        server.shutdown()
+        thread.join()
+
+
+@pytest.fixture(scope="session")
+def pages(site) -> list[str]:
+    """Return the path of every page, relative to the address."""
+    files = sorted(path.relative_to(site).as_posix() for path in site.rglob("*.html"))
+    return [file.removesuffix("index.html") for file in files]
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    executable = chromium()
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=executable, args=ARGUMENTS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def context(browser, address) -> Iterator[Callable[..., BrowserContext]]:
+    """Give a function that opens a window: ``context(width=390, scheme="dark")``; other options are Playwright's."""
+    opened = []
+
+    def open_window(*, width: int = 1440, scheme: str = "light", **options: object) -> BrowserContext:
+        size = {"width": width, "height": 900}
+        opened.append(browser.new_context(base_url=address, viewport=size, color_scheme=scheme, **options))
+        return opened[-1]
+
+    yield open_window
+    for window in opened:
+        window.close()

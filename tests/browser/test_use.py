@@ -1,0 +1,129 @@
+"""What a reader does: search, copy, switch colours, move by keyboard, read without scripts."""
+
+import gzip
+import re
+
+import pytest
+from playwright.sync_api import expect
+
+from harness.pages import read
+
+LESSON = "lessons/multi-param/"
+INDEX = re.compile("search_index")
+
+
+def test_search_finds_the_lesson_by_keyboard(context):
+    page = context().new_page()
+    page.goto("")
+    page.keyboard.press("/")
+    page.keyboard.type("Param Variable")
+    results = page.locator(".md-search-result__item > .md-search-result__link")
+    results.first.wait_for()
+    addresses = [link.get_attribute("href") for link in results.all()[:3]]
+    lesson = next((place for place, address in enumerate(addresses) if LESSON in address), None)
+    assert lesson is not None, addresses
+    for _ in range(20):
+        page.keyboard.press("ArrowDown")
+        if LESSON in (page.evaluate("document.activeElement.href") or ""):
+            break
+    page.keyboard.press("Enter")
+    page.wait_for_url(f"**/{LESSON}*")
+
+
+@pytest.mark.parametrize("width", [390, 1440])
+def test_the_search_index_waits_for_the_first_search(context, width):
+    page = context(width=width).new_page()
+    requests = []
+    page.on("request", lambda request: requests.append(request.url))
+    page.goto(LESSON, wait_until="networkidle")
+    assert not any(map(INDEX.search, requests))
+    with page.expect_response(INDEX):
+        page.locator(".md-header [for=__search]:visible, .md-search__input:visible").first.click()
+    page.keyboard.type("Variable")
+    page.locator(".md-search-result__link").first.wait_for()
+
+
+def test_a_lesson_is_light(context, address, site):
+    page = context().new_page()
+    requests = []
+    page.on("request", lambda request: requests.append(request.url))
+    page.goto(LESSON, wait_until="networkidle")
+    files = {site / re.sub("/$", "/index.html", url.removeprefix(address)) for url in requests}
+    weights = {path.name: len(gzip.compress(path.read_bytes(), 6)) for path in files}
+    assert sum(weights.values()) < 90_000, weights
+
+
+def test_copied_code_is_the_block_and_compiles(context, pages, pytestconfig):
+    page = context(permissions=["clipboard-read", "clipboard-write"]).new_page()
+    copied = 0
+    for path in pages:
+        source = pytestconfig.rootpath / "docs" / (path.rstrip("/") or "index")
+        source = source.with_suffix(".py" if path.startswith("notebooks") else ".md")
+        if path.startswith("reference") or not source.exists():
+            continue
+        page.goto(path)
+        page.evaluate("document.querySelectorAll('details').forEach((fold) => { fold.open = true })")
+        shown = page.locator(".language-python.highlight:has(> pre)").all()
+        for block, written in zip(shown, read(source), strict=True):
+            if block.is_visible():  # one tab of a set is; the others are like it
+                block.locator(".md-code__button").click()
+                text = page.evaluate("navigator.clipboard.readText()")
+                code = re.sub(r"# \(\d+\)!$", "", written.code, flags=re.M)  # an annotation is no part of the code
+                assert text.rstrip() == code.rstrip(), written
+                compile(text, str(written), "exec")
+                copied += 1
+    assert copied
+
+
+def test_output_has_no_copy_button(context):
+    page = context().new_page()
+    page.goto(LESSON)
+    expect(page.locator(".output .md-code__button:visible")).to_have_count(0)
+    expect(page.locator(".language-python .md-code__button:visible")).not_to_have_count(0)
+
+
+def test_colours_follow_the_system_until_chosen_and_the_choice_persists(context):
+    page = context(scheme="light").new_page()
+    page.goto("")
+    body = page.locator("body")
+    expect(body).to_have_attribute("data-md-color-scheme", "default")
+    page.emulate_media(color_scheme="dark")
+    expect(body).to_have_attribute("data-md-color-scheme", "slate")
+    page.locator("[data-md-component=palette] label:visible").click()
+    expect(body).to_have_attribute("data-md-color-scheme", "default")
+    page.goto(LESSON)
+    expect(body).to_have_attribute("data-md-color-scheme", "default")
+    page.locator("[data-md-component=palette] label:visible").click()
+    expect(body).to_have_attribute("data-md-color-scheme", "slate")
+    page.emulate_media(color_scheme="light")
+    page.reload()
+    expect(body).to_have_attribute("data-md-color-scheme", "slate")
+
+
+def test_the_first_tab_stop_skips_to_the_content(context):
+    page = context().new_page()
+    page.goto(LESSON)
+    page.keyboard.press("Tab")
+    skip = page.locator(".md-skip")
+    expect(skip).to_be_focused()
+    expect(skip).to_be_in_viewport()
+    target = skip.get_attribute("href")
+    page.keyboard.press("Enter")
+    assert page.url.endswith(target)
+    expect(page.locator(f"h1{target}, h2{target}")).to_be_in_viewport()
+
+
+def test_wide_code_is_scrolled_by_keyboard(context, pages):
+    page = context(width=390).new_page()
+    page.goto(LESSON, wait_until="load")
+    wide = page.locator("pre > code[tabindex='0'][role=group][aria-label]").first
+    wide.focus()
+    page.keyboard.press("ArrowRight")
+    page.wait_for_function("document.activeElement.scrollLeft > 0")
+
+
+def test_a_page_reads_without_scripts(context):
+    page = context(java_script_enabled=False).new_page()
+    page.goto(LESSON)
+    for shown in ("h1", ".language-python code", ".output code", ".md-nav__link[href]", ".md-footer__link"):
+        expect(page.locator(shown).first).to_be_visible()

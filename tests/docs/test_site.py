@@ -1,0 +1,116 @@
+"""What every page of the built site has, read from its HTML."""
+
+import re
+import subprocess
+import sys
+from collections import Counter
+from urllib.parse import unquote, urldefrag, urljoin, urlsplit
+
+import pytest
+from bs4 import BeautifulSoup
+
+from harness.site import environment
+
+HOST = "http://site.test/"
+
+
+@pytest.fixture(scope="module")
+def pages(site) -> dict[str, BeautifulSoup]:
+    """Return the pages of the site by address; the page for wrong addresses is none of them."""
+    files = [path for path in sorted(site.rglob("*.html")) if path.name != "404.html"]
+    names = [path.relative_to(site).as_posix().removesuffix("index.html") for path in files]
+    texts = [path.read_text("utf-8") for path in files]
+    return {HOST + name: BeautifulSoup(text, "html.parser") for name, text in zip(names, texts, strict=True)}
+
+
+def links(address: str, page: BeautifulSoup, selector: str = "a[href]") -> list[str]:
+    """Return the absolute address of each link that stays on the site."""
+    found = [urljoin(address, link["href"]) for link in page.select(selector)]
+    return [link for link in found if link.startswith(HOST)]
+
+
+def ids(page: BeautifulSoup) -> list[str]:
+    return [tag["id"] for tag in page.select("[id]")]
+
+
+def test_every_page_has_one_h1(pages):
+    counts = {address: len(page.select("h1")) for address, page in pages.items()}
+    assert {address: count for address, count in counts.items() if count != 1} == {}
+
+
+def test_every_page_describes_itself(pages):
+    """Front matter says ``description: …``; a notebook's is its first paragraph."""
+    metas = {address: page.select_one("meta[name=description][content]") for address, page in pages.items()}
+    descriptions = {address: meta["content"] if meta else "" for address, meta in metas.items()}
+    times = Counter(descriptions.values())
+    assert {address: text for address, text in descriptions.items() if not text or times[text] > 1} == {}
+
+
+def test_every_page_tells_its_language(pages):
+    assert {address: page.html.get("lang") for address, page in pages.items()} == dict.fromkeys(pages, "en")
+
+
+def test_every_image_and_figure_has_a_text(pages):
+    for address, page in pages.items():
+        assert page.select("img:not([alt]), img[alt=''], .notebook svg:not([role=img][aria-label])") == [], address
+
+
+def test_ids_are_unique(pages):
+    for address, page in pages.items():
+        assert {name: times for name, times in Counter(ids(page)).items() if times > 1} == {}, address
+
+
+def test_links_and_anchors_lead_somewhere(pages, site):
+    broken = []
+    for address, page in pages.items():
+        for link in links(address, page):
+            target, anchor = urldefrag(link)
+            if target not in pages and not (site / target.removeprefix(HOST)).is_file():
+                broken.append(f"{address}: {link}: no such page")
+            elif target in pages and anchor and unquote(anchor) not in ids(pages[target]):
+                broken.append(f"{address}: {link}: no such anchor")
+    assert not broken, "\n".join(broken)
+
+
+def test_nothing_is_fetched_from_elsewhere(pages, site):
+    """Looks at what a browser fetches unasked; a link to elsewhere is a link."""
+    unasked = "[src], [srcset], [data], [poster], link:not([rel=canonical], [rel=prev], [rel=next])"
+    elsewhere = re.compile(r"""(?:url\(|@import|src=|srcset=|href=|data=|poster=)\s*["']?(?:https?:)?//[^\s"')>]+""")
+    texts = {path.name: path.read_text("utf-8") for path in site.rglob("*.css")}
+    for address, page in pages.items():
+        tags = page.select(f"{unasked}, style, [style]")
+        texts[address] = "\n".join(str(tag) if tag.name == "style" else str(tag).partition(">")[0] for tag in tags)
+    fetched = {name: elsewhere.findall(text) for name, text in texts.items()}
+    assert {name: addresses for name, addresses in fetched.items() if addresses} == {}
+
+
+def test_every_page_is_in_the_navigation_and_the_sitemap(pages, site):
+    assert sorted(pages.keys() - set(links(HOST, pages[HOST], ".md-nav__link[href]"))) == []
+    sitemap = re.findall("<loc>(.*?)</loc>", (site / "sitemap.xml").read_text("utf-8"))
+    assert sorted(urlsplit(address).path for address in sitemap) == sorted(urlsplit(address).path for address in pages)
+
+
+def test_a_wrong_address_has_its_page(site):
+    assert len(BeautifulSoup((site / "404.html").read_text("utf-8"), "html.parser").select("h1")) == 1
+
+
+def test_no_page_is_heavy(site):
+    weights = {path.relative_to(site).as_posix(): path.stat().st_size for path in site.rglob("*.html")}
+    assert {name: weight for name, weight in weights.items() if weight > 300_000} == {}
+
+
+@pytest.mark.parametrize("repository", ["", "https://github.com/example/nnx-state"])
+def test_a_repository_is_linked_only_if_there_is_one(repository, pytestconfig, tmp_path):
+    """The theme's own link would ask the host of the repository for figures on each visit."""
+    root = pytestconfig.rootpath
+    (tmp_path / "docs").mkdir()
+    (tmp_path / "docs/index.md").write_text("# Home")
+    theme = f"theme: {{custom_dir: '{root.as_posix()}/docs/assets/overrides'}}"
+    settings = ["INHERIT: " + (root / "mkdocs.yml").as_posix(), theme, "plugins: [search]", "nav: [index.md]"]
+    (tmp_path / "mkdocs.yml").write_text("\n".join(settings))
+    variables = environment() | ({"REPO_URL": repository} if repository else {})
+    subprocess.run([sys.executable, "-m", "mkdocs", "build"], cwd=tmp_path, env=variables, check=True)
+    html = (tmp_path / "site/index.html").read_text("utf-8")
+    assert (f'href="{repository}/edit/main/docs/index.md"' in html) == bool(repository)
+    assert ("md-source" in html) == bool(repository)
+    assert 'data-md-component="source"' not in html
