@@ -49,7 +49,8 @@ nox.options.sessions = ["tests"]
 
 def run(session: nox.Session, *module_and_arguments: str) -> None:
     """Run ``python -m MODULE ARGUMENTS`` in the environment."""
-    session.run(environment(), "-m", *module_and_arguments, external=True)
+    path = os.pathsep.join([str(PYTHON.parent), os.environ["PATH"]])  # some modules look for their program there
+    session.run(environment(), "-m", *module_and_arguments, env={"PATH": path}, external=True)
 
 
 @nox.session
@@ -109,7 +110,8 @@ def outputs(session: nox.Session) -> None:
 @nox.session
 def bench(session: nox.Session) -> None:
     """Measure the forward pass beside `nnx.Linear` and raw arrays, as ratios in one run."""
-    run(session, "pytest", "tests/bench/bench_multi_param.py", "--dist=no", "--benchmark-columns=median", *session.posargs)
+    settings = ("--dist=no", "--benchmark-columns=median")  # the plugin refuses to measure beside xdist
+    run(session, "pytest", "tests/bench/bench_multi_param.py", *settings, *session.posargs)
 
 
 @nox.session

@@ -168,7 +168,8 @@ def test_the_prose_avoids_the_words_that_the_style_avoids(path):
 def test_the_code_of_pages_is_formatted(tmp_path):
     """Ruff leaves fences with braces alone, so the blocks are given to it as files of their own."""
     for number, block in enumerate(block for path in [*MARKDOWN, *MODULES, *NOTEBOOKS] for block in read(path)):
-        (tmp_path / f"{number:03}-{block.path.stem}-line-{block.line}.py").write_text(f"{block.code.rstrip()}\n", "utf-8")
+        file = tmp_path / f"{number:03}-{block.path.stem}-line-{block.line}.py"
+        file.write_text(f"{block.code.rstrip()}\n", "utf-8")
     command = [sys.executable, "-m", "ruff", "format", "--diff", "--isolated", "--line-length=80", "."]
     ruff = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert ruff.returncode == 0, f"What to do: format these blocks.\n{ruff.stdout}"
