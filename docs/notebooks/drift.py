@@ -85,7 +85,7 @@ def draw(name):
         axes.set_title(f"{name}: {title}", fontsize="medium")
         axes.spines[["top", "right"]].set_visible(False)
     axes.set_ylim(0, 105)
-    axes.legend(frameon=False, title="counter as", loc="upper left")
+    axes.legend(frameon=False, title="counter as", loc="lower right")
     loss, bias, count = tagged[-1]
     return figure, (
         f"{name}, 100 steps: with either label the loss falls to {loss:.2f} and "
