@@ -53,7 +53,7 @@ def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> Iterator[l
     collectors = yield
     if is_notebook(file_path):
         return [Notebook.from_parent(parent, path=file_path)]
-    if file_path.with_name("__init__.py").exists() and file_path.parent.name != "harness":
+    if file_path.with_name("__init__.py").exists():
         return collectors
     return [found for found in collectors if not isinstance(found, MarkdownDocstringCodeModule)]
 

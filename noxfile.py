@@ -18,6 +18,9 @@ ROOT = Path(__file__).parent
 VENV = ROOT / ".venv"
 PYTHON = VENV / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
 
+if sys.version_info < (3, 11):
+    sys.exit(f"Python 3.11 or newer is needed, this is {sys.version.split()[0]}: start again with a newer one.")
+
 
 @functools.cache
 def environment() -> str:
@@ -29,10 +32,11 @@ def environment() -> str:
         print(f"Setting up {VENV.name} from requirements.txt: a minute or two, this once.", flush=True)
         stamp.unlink(missing_ok=True)
         if not PYTHON.exists():
-            venv.create(VENV, with_pip=True)
+            venv.create(VENV, with_pip=True, clear=True)
         pip = [PYTHON, "-m", "pip", "--disable-pip-version-check", "--quiet", "install"]
-        subprocess.run([*pip, "--require-hashes", "-r", "requirements.txt"], check=True, cwd=ROOT)
-        subprocess.run([*pip, "--no-deps", "--no-build-isolation", "--editable", "."], check=True, cwd=ROOT)
+        for what in (["--require-hashes", "-r", "requirements.txt"], ["--no-deps", "--no-build-isolation", "-e", "."]):
+            if subprocess.run([*pip, *what], cwd=ROOT, check=False).returncode:
+                sys.exit(f"pip failed, see above. Once that is mended, delete {VENV.name} and start again.")
         stamp.write_text(wanted)
     return str(PYTHON)
 
@@ -40,7 +44,10 @@ def environment() -> str:
 try:
     import nox
 except ModuleNotFoundError:  # a bare Python: start again inside the environment, which has nox
-    sys.exit(subprocess.call([environment(), __file__, *sys.argv[1:]]))
+    try:
+        sys.exit(subprocess.call([environment(), __file__, *sys.argv[1:]]))
+    except KeyboardInterrupt:  # it was meant for the task, which has ended
+        sys.exit(130)
 
 nox.needs_version = ">=2025.5"
 nox.options.default_venv_backend = "none"
@@ -123,6 +130,6 @@ def lock(session: nox.Session) -> None:
 
 
 if __name__ == "__main__":
-    tasks = [argument for name in sys.argv[1:] for argument in (("-s", name) if not name.startswith("-") else (name,))]
-    sys.argv[1:] = tasks
+    tasks_follow = sys.argv[1:] and not sys.argv[1].startswith("-")
+    sys.argv[1:1] = ["--noxfile", __file__, *(["--session"] if tasks_follow else [])]
     nox.main()
