@@ -18,7 +18,7 @@ ROOT = Path(__file__).parent
 VENV = ROOT / ".venv"
 PYTHON = VENV / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
 
-if sys.version_info < (3, 11):
+if sys.version_info < (3, 11):  # noqa: UP036 - an older Python may meet this file, and this file alone
     sys.exit(f"Python 3.11 or newer is needed, this is {sys.version.split()[0]}: start again with a newer one.")
 
 
