@@ -95,10 +95,10 @@ def read(path: Path) -> tuple[Block, ...]:
 def _read(path: Path, _changed: int) -> tuple[Block, ...]:
     text = path.read_text("utf-8")
     if path.suffix == ".md":
-        return tuple(_fences(path, text, first_line=1, indent=""))
+        return tuple(_blocks(path, text, first_line=1, indent=""))
     if is_notebook(path):
         return tuple(_cells(path, text))
-    return tuple(block for *where, doc in docstrings(text) for block in _fences(path, doc, *where))
+    return tuple(block for *where, doc in docstrings(text) for block in _blocks(path, doc, *where))
 
 
 def is_notebook(path: Path) -> bool:
@@ -116,11 +116,15 @@ def docstrings(source: str) -> Iterator[tuple[int, str, str]]:
             yield literal.lineno + doc[:skipped].count("\n"), " " * literal.col_offset, inspect.cleandoc(doc)
 
 
-def _fences(path: Path, text: str, first_line: int, indent: str) -> Iterator[Block]:
-    fences = [token for token in MarkdownIt("commonmark").parse(text) if token.type == "fence"]
-    lines = text.splitlines()
+def fences(text: str) -> list[Token]:
+    """Return the fences of a Markdown text as a parser sees them."""
+    return [token for token in MarkdownIt("commonmark").parse(text) if token.type == "fence"]
+
+
+def _blocks(path: Path, text: str, first_line: int, indent: str) -> Iterator[Block]:
+    found, lines = fences(text), text.splitlines()
     started = False
-    for fence, following in itertools.zip_longest(fences, fences[1:]):
+    for fence, following in itertools.zip_longest(found, found[1:]):
         if fence.info.strip() not in PYTHON_FENCES:
             continue
         _, end = fence.map
@@ -162,13 +166,12 @@ def count(path: Path) -> int:
     if is_notebook(path):
         return len(read(path))
     texts = [text] if path.suffix == ".md" else [doc for *_, doc in docstrings(text)]
-    return sum(token.type == "fence" for part in texts for token in MarkdownIt("commonmark").parse(part))
+    return sum(len(fences(part)) for part in texts)
 
 
 def orphans(path: Path) -> list[int]:
     """Return the lines of the output fences of a Markdown page that belong to no Python block."""
-    fences: list[Token] = [token for token in MarkdownIt("commonmark").parse(path.read_text("utf-8")) if token.map]
-    shown = {token.map[0] + 1 for token in fences if token.type == "fence" and token.info.strip() == OUTPUT_FENCE}
+    shown = {fence.map[0] + 1 for fence in fences(path.read_text("utf-8")) if fence.info.strip() == OUTPUT_FENCE}
     return sorted(shown - {block.output.first for block in read(path) if block.output})
 
 
