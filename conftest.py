@@ -43,7 +43,7 @@ class Notebook(pytest.File):
         """Yield one test for each code cell."""
         for number, cell in enumerate(read(self.path), start=1):
             test = FenceTestDefinition(cell.code, (), cell.line - 1, self.path, None)
-            name = f"[Cell#{number}][line:{cell.line}]"
+            name = f"[Cell#{number}][line:{cell.line - 1}]"
             yield MarkdownInlinePythonItem.from_parent(self, name=name, test_definition=test)
 
 
@@ -61,13 +61,12 @@ def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> Iterator[l
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Keep the blocks of a page together and in their order, which lets each of its lines run once."""
-    first_seen = {item.path: place for place, item in reversed(list(enumerate(items)))}
-
-    def order(numbered: tuple[int, pytest.Item]) -> tuple[int, int]:
-        place, item = numbered
-        return (first_seen[item.path], item.start_line) if isinstance(item, MarkdownInlinePythonItem) else (place, 0)
-
-    items[:] = [item for _, item in sorted(enumerate(items), key=order)]
+    pages: dict[Path, list[MarkdownInlinePythonItem]] = {}
+    others = []
+    for item in items:
+        (pages.setdefault(item.path, []) if isinstance(item, MarkdownInlinePythonItem) else others).append(item)
+    blocks = [block for page in pages.values() for block in sorted(page, key=lambda block: block.start_line)]
+    items[:] = [*blocks, *others]
 
 
 class Census:
@@ -98,7 +97,7 @@ class Census:
         if exitstatus != pytest.ExitCode.OK or not self.of_everything():
             return
         docs = self.config.rootpath / "docs"
-        folder = self.config._tmp_path_factory.getbasetemp()  # shared with the fixture of the same name
+        folder = self.config._tmp_path_factory.getbasetemp()  # a plugin has no public way to it; a fixture has
         site = built_site(self.config, folder)
         self.complaints = census.complaints(docs, site, self.executed)
         self.complaints += [f"{name}: it was skipped. What to do: let it run or let it fail." for name in self.skipped]

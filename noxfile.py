@@ -7,6 +7,7 @@ import functools
 import hashlib
 import os
 import shutil
+import socket
 import subprocess
 import sys
 import venv
@@ -51,7 +52,7 @@ except ModuleNotFoundError:  # a bare Python: start again inside the environment
 
 nox.needs_version = ">=2025.5"
 nox.options.default_venv_backend = "none"
-nox.options.sessions = ["tests"]
+nox.options.sessions = []  # without a task, nox lists them
 
 
 def run(session: nox.Session, *module_and_arguments: str) -> None:
@@ -61,8 +62,11 @@ def run(session: nox.Session, *module_and_arguments: str) -> None:
 
 @nox.session
 def serve(session: nox.Session) -> None:
-    """Serve the site at http://127.0.0.1:8000 and rebuild it at each change."""
-    run(session, "mkdocs", "serve", "--livereload", *session.posargs)
+    """Serve the site at http://127.0.0.1:8000 and rebuild it at each change of a page or of the package."""
+    with socket.socket() as probe:
+        if not session.posargs and probe.connect_ex(("127.0.0.1", 8000)) == 0:
+            session.error("Port 8000 is taken: choose another, `python noxfile.py serve -- --dev-addr 127.0.0.1:8001`.")
+    run(session, "mkdocs", "serve", "--livereload", *session.posargs)  # MkDocs 1.6 forgets this default of its own
 
 
 @nox.session

@@ -212,7 +212,7 @@ VECTOR = "x must be a non-empty 1-D array or list of real numbers"
             TypeError,
             f"{VECTOR}, got dtype timedelta64[s]: convert it to float32 first.",
         ),
-        ({"x": [[1], [1, 2]]}, TypeError, f"{VECTOR}, got a list that is no array: convert it first."),
+        ({"x": [[1], [1, 2]]}, TypeError, f"{VECTOR}, got a list that is not an array: convert it first."),
     ],
 )
 def test_a_bad_argument_is_named(changed, error, message):
@@ -243,7 +243,7 @@ def test_a_traced_x_is_checked_by_its_shape(shape, given_shape):
 def test_a_list_of_traced_numbers_is_refused():
     with pytest.raises(TypeError) as caught:
         jax.jit(lambda number: multi_param_forward(0.0, [number, number], 2.0))(1.0)
-    assert str(caught.value) == f"{VECTOR}, got a list that is no array: convert it first."
+    assert str(caught.value) == f"{VECTOR}, got a list that is not an array: convert it first."
 
 
 @pytest.mark.parametrize(

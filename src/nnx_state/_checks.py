@@ -45,7 +45,7 @@ def vector(name: str, value: object) -> jax.Array:
         # NumPy reads what is not yet in JAX: JAX would first wrap an int64 of 2**40 to the int32 zero.
         array = value if isinstance(value, jax.Array) else np.asarray(value)
     except (TypeError, ValueError) as error:
-        raise TypeError(f"{accepted}, got a {type(value).__name__} that is no array: convert it first.") from error
+        raise TypeError(f"{accepted}, got a {type(value).__name__} that is not an array: convert it first.") from error
     if not _is_real(array.dtype):
         raise TypeError(f"{accepted}, got dtype {array.dtype}: convert it to float32 first.")
     if array.ndim != 1:

@@ -79,7 +79,7 @@ def multi_param_forward(seed: float, x: ArrayLike | Sequence[float], features: f
         The output, of shape `(features,)` and JAX's default float type, whatever the type of `x`.
 
     Raises:
-        TypeError: If an argument is no number or array of real numbers, or `seed` or `features` is traced.
+        TypeError: If an argument is neither a number nor an array of real numbers, or `seed` or `features` is traced.
         ValueError: If `seed` or `features` is not whole or out of range, or `x` is empty or not 1-D.
 
     ```python

@@ -22,6 +22,9 @@ LESSONS = sorted(DOCS.glob("lessons/*.md"))
 TEACHING = [page for page in MARKDOWN if page.parent.name != "reference"]  # a reference page shows docstrings
 
 
+BLOCKS = [[], ["answer"], ["details"], ["note"], ["warning"], ["tab"]]  # what may follow ///
+
+
 def name_of(path: Path) -> str:
     return path.relative_to(PACKAGE.parent if path.is_relative_to(PACKAGE) else ROOT).as_posix()
 
@@ -32,29 +35,44 @@ def fence_complaints(name: str, text: str) -> list[str]:
     complaints = []
     for line, before, info in fence_lines(text):
         if before:
-            complaints.append(f"{name}:{line}: this fence is indented. What to do: start it at the first column.")
+            fix = "What to do: start it at the first column; a note is `/// note | Title` … `///`."
+            complaints.append(f"{name}:{line}: this fence is indented. {fix}")
         if info not in known:
             fix = f"What to do: write one of {', '.join(sorted(known))}."
             complaints.append(f"{name}:{line}: the info string {info!r} is not one of ours. {fix}")
+    outside = re.sub(r"^```.*?^```", lambda fence: "\n" * fence[0].count("\n"), text, flags=re.DOTALL | re.MULTILINE)
+    for line, words in enumerate(map(str.split, outside.splitlines()), start=1):
+        if words[:1] in (["!!!"], ["???"], ["???+"], ["==="]) or (words[:1] == ["///"] and words[1:2] not in BLOCKS):
+            fix = f"What to do: write `/// TYPE | Title` with one of {', '.join(name for (name,) in BLOCKS[1:])}."
+            complaints.append(f"{name}:{line}: {' '.join(words[:2])} is no block of ours. {fix}")
     return complaints
 
 
 @pytest.mark.parametrize("path", MARKDOWN, ids=name_of)
 def test_fences_of_pages_are_flush_left_and_spelled_as_agreed(path):
-    assert fence_complaints(name_of(path), path.read_text("utf-8")) == []
-    assert [f"{name_of(path)}:{line}: an output without its block" for line in orphans(path)] == []
+    complaints = fence_complaints(name_of(path), path.read_text("utf-8"))
+    complaints += [
+        f"{name_of(path)}:{line}: this output belongs to no block. What to do: put it below the block that prints it."
+        for line in orphans(path)
+    ]
+    assert not complaints, "\n".join(complaints)
 
 
 @pytest.mark.parametrize("path", MODULES, ids=name_of)
 def test_fences_of_docstrings_are_flush_left_and_spelled_as_agreed(path):
     for line, _, doc in docstrings(path.read_text("utf-8")):
-        assert fence_complaints(f"{name_of(path)}:{line}", doc) == []
+        complaints = fence_complaints(f"{name_of(path)}:{line}", doc)
+        assert not complaints, "\n".join(complaints)
 
 
 @pytest.mark.parametrize(
     ("text", "complaint"),
     [
-        ("!!! note\n\n    ```python\n    x = 1\n    ```\n", "page.md:3: this fence is indented"),
+        ("- item\n\n    ```python\n    x = 1\n    ```\n", "page.md:3: this fence is indented"),
+        ("!!! note\n\n    Text.\n", "page.md:1: !!! note is no block of ours"),
+        ("Text.\n\n??? answer\n", "page.md:3: ??? answer is no block of ours"),
+        ('=== "Tab"\n', 'page.md:1: === "Tab" is no block of ours'),
+        ("```text\n!!!\n```\n\n/// hint | Title\n\n///\n", "page.md:5: /// hint is no block of ours"),
         ("> ```python\n> x = 1\n> ```\n", "page.md:1: this fence is indented"),
         ("- ```python\n  x = 1\n  ```\n", "page.md:1: this fence is indented"),
         ("```py3\n```\n", "page.md:1: the info string 'py3' is not one of ours"),
@@ -115,12 +133,14 @@ def test_every_public_name_is_used_on_some_page():
 def test_every_topic_has_its_page_module_test_and_exercise(lesson):
     module = lesson.stem.replace("-", "_")
     files = [
-        PACKAGE / f"{module}.py",
-        ROOT / "tests" / f"test_{module}.py",
-        DOCS / "exercises" / lesson.name,
-        DOCS / "reference" / lesson.name,
+        f"src/nnx_state/{module}.py",
+        f"tests/test_{module}.py",
+        f"docs/exercises/{lesson.name}",
+        f"docs/reference/{lesson.name}",
     ]
-    assert [name_of(file) for file in files if not file.exists()] == []
+    missing = [file for file in files if not (ROOT / file).exists()]
+    assert not missing, f"What to do: write {', '.join(missing)}."
+    assert f"]({lesson.name})" in (DOCS / "reference" / "index.md").read_text("utf-8"), "What to do: add its row."
 
 
 def test_every_page_is_in_the_nav():
@@ -140,7 +160,7 @@ SECTIONS = ["Predict", "Run", "See", "When it goes wrong", "Check yourself"]
 @pytest.mark.parametrize("lesson", LESSONS, ids=name_of)
 def test_a_lesson_follows_the_template(lesson):
     text = lesson.read_text("utf-8")
-    assert re.findall(r"^## (.*)$", text, re.MULTILINE) == SECTIONS
+    assert re.findall(r"^## (.*)$", text, re.MULTILINE) == SECTIONS, "What to do: write these sections, in this order."
     definition = text.split("\n# ")[1].split("\n\n")[1]
     assert re.search(r"\*\w+\*", definition), "What to do: open with one sentence that sets the term in italics."
     assert len(definition.split()) <= 20, "What to do: define the term in 20 words at most."
@@ -162,7 +182,8 @@ def prose(path: Path) -> str:
 
 @pytest.mark.parametrize("path", MARKDOWN, ids=name_of)
 def test_the_prose_avoids_the_words_that_the_style_avoids(path):
-    assert AVOIDED.findall(prose(path)) == [], "What to do: see STYLE.md."
+    found = AVOIDED.findall(prose(path))
+    assert not found, f"What to do: say it without {', '.join(found)}."
 
 
 def test_the_code_of_pages_is_formatted(tmp_path):

@@ -79,8 +79,16 @@ def test_a_page_that_says_what_happens_passes(project):
 @pytest.mark.parametrize(
     ("right", "wrong", "messages"),
     [
-        ("one: [1]", "one: [2]", ["docs/page.md:8: the output of this block has changed", "+one: [1]", "nox -s"]),
-        ("out of range", "elsewhere", ["docs/page.md:16: the output of this block has changed", "nox -s outputs"]),
+        (
+            "one: [1]",
+            "one: [2]",
+            ["docs/page.md:8: the output of this block has changed", "+one: [1]"],
+        ),
+        (
+            "out of range",
+            "elsewhere",
+            ["docs/page.md:16: the output of this block has changed", "noxfile.py outputs"],
+        ),
         ("IndexError: list", "KeyError: list", ["docs/page.md:16:", "-KeyError", "+IndexError"]),
         ("values[3]\n", "values[0]\n", ["docs/page.md:13: this block is marked `.raises`, but it", "remove the mark"]),
         (" .raises", "", ["docs/page.md:13: this block failed", "values[3]", "IndexError: list index out of range"]),
@@ -99,7 +107,9 @@ def test_a_page_that_says_something_else_fails(project, right, wrong, messages):
 
 def test_a_print_without_its_output_fails(project):
     page(project, "~~~python\nprint(1)\n~~~\n")
-    fails_with(run(project), "docs/page.md:2: this block prints, but the page shows no output", "nox -s outputs")
+    fails_with(
+        run(project), "docs/page.md:2: this block prints, but the page shows no output", "python noxfile.py outputs"
+    )
 
 
 def test_a_snippet_that_passes_only_on_its_second_run_fails(project):

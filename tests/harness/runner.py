@@ -44,13 +44,14 @@ class PageRunner(_Runner):
         wanted = chain(read(test.source_path), locate(test))
         if self._failed in wanted[:-1]:
             raise PageError(f"{wanted[-1]}: this block did not run, since {self._failed} failed before it.")
-        done, self._done = self._done, ()
-        if not done or len(done) >= len(wanted) or wanted[: len(done)] != done:
-            done, self._namespace = (), {**args, "__name__": "__main__"}
-        for block in wanted[len(done) :]:
+        goes_on = self._done and self._done == wanted[: len(self._done)] and self._done != wanted
+        if not goes_on:
+            self._done, self._namespace = (), {**args, "__name__": "__main__"}
+        for block in wanted[len(self._done) :]:
             self._failed = block
             self._check(block, execute(block, self._namespace))
-        self._done, self._failed = wanted, None
+            self._done += (block,)
+        self._failed = None
 
     def _check(self, block: Block, printed: str) -> None:
         shown = block.output.text if block.output else ""
@@ -62,14 +63,14 @@ class PageRunner(_Runner):
         if not block.output:
             raise PageError(
                 f"{block}: this block prints, but the page shows no output.\n\n{printed}\n"
-                f"What to do: `nox -s outputs` adds the fence ```{OUTPUT_FENCE} below the block."
+                f"What to do: `python noxfile.py outputs` adds the fence ```{OUTPUT_FENCE} below the block."
             )
         texts = shown.splitlines(), printed.splitlines()
         diff = difflib.unified_diff(*texts, "the page shows", "the run printed", lineterm="")
         raise PageError(
             f"{relative(block.path)}:{block.output.first}: the output of this block has changed.\n\n"
             + "\n".join(diff)
-            + "\n\nWhat to do: where the run is right, `nox -s outputs` writes it into the page; then mend the prose."
+            + "\n\nWhat to do: where the run is right, `python noxfile.py outputs` writes it into the page."
         )
 
     def repr_failure(
@@ -81,7 +82,7 @@ class PageRunner(_Runner):
         frames = traceback.extract_tb(excinfo.tb)
         on_page = [i for i, frame in enumerate(frames) if frame.filename == str(test.source_path)]
         place = f"{relative(test.source_path)}:{frames[on_page[-1]].lineno}" if on_page else f"{locate(test)}"
-        shown = frames[on_page[0] :] if on_page else frames
+        shown = frames[on_page[0] :] if on_page else []  # a syntax error has its line in its own text
         return f"{place}: this block failed.\n\n{''.join(traceback.format_list(shown))}{excinfo.exconly()}"
 
 

@@ -1,1 +1,1 @@
-"""What the pages of the site need beside the lessons."""
+"""What the pages of the site need besides the lessons."""
