@@ -11,6 +11,7 @@ REVEAL = """() => {
 
 def accessibility(page) -> list[str]:
     """Return what axe finds wrong with a page as it is now: each rule with the first of its places."""
+    page.wait_for_function("document.getAnimations().length === 0")  # a colour on its way is no colour to measure
     violations = Axe().run(page).response["violations"]
     return [f"{rule['id']}: {len(rule['nodes'])} times, first {rule['nodes'][0]['html']}" for rule in violations]
 
