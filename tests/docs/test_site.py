@@ -105,9 +105,11 @@ def test_a_repository_is_linked_only_if_there_is_one(repository, pytestconfig, t
     root = pytestconfig.rootpath
     (tmp_path / "docs").mkdir()
     (tmp_path / "docs/index.md").write_text("# Home")
-    theme = f"theme: {{custom_dir: '{root.as_posix()}/docs/assets/overrides'}}"
-    settings = ["INHERIT: " + (root / "mkdocs.yml").as_posix(), theme, "plugins: [search]", "nav: [index.md]", "watch: []"]
-    (tmp_path / "mkdocs.yml").write_text("\n".join(settings))
+    (tmp_path / "mkdocs.yml").write_text(
+        f"INHERIT: {root.as_posix()}/mkdocs.yml\n"
+        f"theme: {{custom_dir: '{root.as_posix()}/docs/assets/overrides'}}\n"
+        "plugins: [search]\nnav: [index.md]\nwatch: []\n"
+    )
     variables = environment() | ({"REPO_URL": repository} if repository else {})
     subprocess.run([sys.executable, "-m", "mkdocs", "build"], cwd=tmp_path, env=variables, check=True)
     html = (tmp_path / "site/index.html").read_text("utf-8")
