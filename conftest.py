@@ -26,7 +26,7 @@ register_runner(default=True)(PageRunner)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add the option behind ``nox -s outputs``."""
+    """Add the option behind ``python noxfile.py outputs``."""
     parser.addoption("--rewrite-outputs", action="store_true", help="write what each block printed into its page")
 
 
@@ -76,7 +76,7 @@ class Census:
         self.config = config
         self.executed: Counter[Path] = Counter()
         self.skipped: list[str] = []
-        self.complaints: list[str] = []
+        self.complaints: list[str] | None = None  # not compared yet
 
     def of_everything(self) -> bool:
         """Tell whether this process leads a run of all tests."""
@@ -110,13 +110,13 @@ class Census:
             terminalreporter.section("census", red=True)
             for complaint in self.complaints:
                 terminalreporter.line(complaint)
-        elif self.of_everything():
+        elif self.complaints == []:
             blocks, pages = self.executed.total(), len(self.executed)
             terminalreporter.line(f"census: {blocks} blocks of {pages} files ran, as many as readers see")
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """Write the outputs that ``nox -s outputs`` found to be different."""
+    """Write the outputs that ``python noxfile.py outputs`` found to be different."""
     for path, changes in get_runner(None).rewrites.items():
         rewrite(path, changes)
         print(f"\n{relative(path)}: {len(changes)} outputs written")

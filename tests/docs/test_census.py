@@ -91,6 +91,13 @@ def test_a_fence_out_of_place_is_named(text, complaint):
     assert "What to do: " in found
 
 
+@pytest.mark.parametrize("path", [*MARKDOWN, *MODULES], ids=name_of)
+def test_every_output_shows_something(path):
+    for block in read(path):
+        shown = block.output.text.replace("…", "").strip() if block.output else "nothing is printed"
+        assert shown, f"{block}: What to do: leave less to `…`, which stands for any text."
+
+
 @pytest.mark.parametrize("path", [*MARKDOWN, *MODULES, *NOTEBOOKS], ids=name_of)
 def test_nothing_is_marked_as_not_to_be_tested(path):
     assert "notest" not in path.read_text("utf-8"), "What to do: remove `notest` and let the block run."

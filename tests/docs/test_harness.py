@@ -307,6 +307,13 @@ def test_a_skipped_test_fails_the_run(site):
     fails_with(run(site, "-n", "0"), "tests/test_it.py::test_it: it was skipped", "let it run or let it fail")
 
 
+def test_a_run_that_failed_counts_nothing(site):
+    page(site, "def test_it():\n    assert False\n", "tests/test_it.py")
+    result = run(site, "-n", "0")
+    fails_with(result, "1 failed, 2 passed")
+    assert "census" not in result.stdout.str()
+
+
 def test_a_page_outside_the_site_fails_the_run(site):
     page(site, f"{SITE}exclude_docs: extra.md\n", "mkdocs.yml")
     page(site, "# Extra\n", "docs/extra.md")

@@ -34,7 +34,7 @@ class PageRunner(_Runner):
 
     def __init__(self) -> None:
         self.rewriting = False
-        self.rewrites: dict[Path, list[tuple[Block, str]]] = {}
+        self.rewrites: dict[Path, dict[Block, str]] = {}
         self._done: tuple[Block, ...] = ()
         self._failed: Block | None = None
         self._namespace: dict[str, Any] = {}
@@ -58,7 +58,7 @@ class PageRunner(_Runner):
         if not block.compared or matches(shown, printed):
             return
         if self.rewriting:
-            self.rewrites.setdefault(block.path, []).append((block, printed))
+            self.rewrites.setdefault(block.path, {})[block] = printed
             return
         if not block.output:
             raise PageError(
@@ -136,10 +136,10 @@ def matches(shown: str, printed: str) -> bool:
     return re.fullmatch(pattern, printed, re.DOTALL) is not None
 
 
-def rewrite(path: Path, changes: list[tuple[Block, str]]) -> None:
+def rewrite(path: Path, changes: dict[Block, str]) -> None:
     """Write outputs into a page, below their blocks, and change nothing else; the file is replaced as a whole."""
     lines = path.read_text("utf-8").splitlines(keepends=True)
-    for block, printed in sorted(changes, key=lambda change: change[0].line, reverse=True):
+    for block, printed in sorted(changes.items(), key=lambda change: change[0].line, reverse=True):
         fence = ["\n", f"```{OUTPUT_FENCE}\n", *printed.splitlines(keepends=True), "```\n"] if printed else []
         end = block.output.last if block.output else block.last
         lines[block.last : end] = [block.indent + line if line.strip() else line for line in fence]
