@@ -80,12 +80,12 @@ def draw(name):
     tagged, untagged = runs[name, nnx.Param], runs[name, nnx.Variable]
     for column, title in enumerate(("loss", "bias", "counter")):
         axes = panels[column]
-        axes.plot(tagged[:, column], color=PARAM, linewidth=4, label="Param")
-        axes.plot(untagged[:, column], ":", color=VARIABLE, label="Variable")
+        axes.plot(tagged[:, column], color=PARAM, linewidth=5, label="Param")
+        axes.plot(untagged[:, column], "--", color=VARIABLE, label="Variable")
         axes.set_title(f"{name}: {title}", fontsize="medium")
         axes.spines[["top", "right"]].set_visible(False)
-    axes.set(xlabel="step", ylim=(0, 105))
-    axes.legend(frameon=False, title="counter as", loc="lower right")
+    axes.set(xlabel="step", ylim=(0, 190), yticks=(0, 50, 100))
+    axes.legend(frameon=False, title="counter as", loc="upper left")
     loss, bias, count = tagged[-1]
     return figure, (
         f"{name}, 100 steps: with either label the loss falls to {loss:.2f} and "

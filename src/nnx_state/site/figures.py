@@ -9,7 +9,7 @@ import matplotlib.pyplot as plt
 from IPython.display import HTML, display
 from matplotlib.figure import Figure
 
-PARAM, VARIABLE = "#c2640c", "#0f8579"  # the colours of the two labels; both are legible on light and on dark
+PARAM, VARIABLE = "#d98a4a", "#1583a6"  # the colours of the two labels, told apart by lightness too
 
 
 def show(figures: Iterable[tuple[Figure, str]]) -> None:
