@@ -7,6 +7,8 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
+from nnx_state._paths import leaves
+
 
 class Buffer(nnx.Variable[Any]):
     """A Buffer is saved with the model and never trained, as PyTorch's `register_buffer` makes it.
@@ -185,9 +187,9 @@ def restore_persistent(model: nnx.Module, state: nnx.State[Any, Any]) -> None:
 def _specs(state: nnx.State[Any, Any]) -> dict[str, Any]:
     """Return the dtype and shape at each path, such as `float32[4, 2]`."""
     specs = {}
-    for path, leaf in nnx.to_flat_state(state):
+    for path, leaf in leaves(state):
         value = leaf.get_value() if isinstance(leaf, nnx.Variable) else leaf
-        specs[".".join(map(str, path))] = jax.tree.map(_spec, value)
+        specs[path] = jax.tree.map(_spec, value)
     return specs
 
 

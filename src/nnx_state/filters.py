@@ -8,6 +8,8 @@ import jax
 from flax import nnx
 from flax.nnx.filterlib import Filter, Predicate, to_predicate
 
+from nnx_state._paths import leaves
+
 
 @dataclasses.dataclass(frozen=True, repr=False)
 class Exactly:
@@ -123,8 +125,7 @@ def paths(model: Any, filter: Filter = ...) -> list[str]:  # noqa: A002 - the no
     ['layers.0.bias', 'layers.0.kernel'] []
     ```
     """
-    state = nnx.state(model, _predicate("filter", filter))
-    return [".".join(map(str, path)) for path, _ in nnx.to_flat_state(state)]
+    return [path for path, _ in leaves(nnx.state(model, _predicate("filter", filter)))]
 
 
 def sizes(model: Any, /, **filters: Filter) -> dict[str, int]:

@@ -5,6 +5,8 @@ import jax.numpy as jnp
 from flax import nnx
 from jax.typing import ArrayLike
 
+from nnx_state._paths import leaves
+
 
 def assign(variable: nnx.Variable[jax.Array], value: ArrayLike | nnx.Variable[jax.Array]) -> None:
     """Write a value into a Variable in place and refuse a change of its dtype or shape.
@@ -93,8 +95,7 @@ def variable_types(model: nnx.Module) -> dict[str, type[nnx.Variable[object]]]:
     {'bias': 'Param', 'count': 'Variable', 'kernel': 'Param'}
     ```
     """
-    leaves = nnx.to_flat_state(nnx.state(model))
-    return {".".join(map(str, path)): type(leaf) for path, leaf in leaves if isinstance(leaf, nnx.Variable)}
+    return {path: type(leaf) for path, leaf in leaves(model) if isinstance(leaf, nnx.Variable)}
 
 
 def replaced_variables(model: nnx.Module, types: dict[str, type[nnx.Variable[object]]]) -> dict[str, str]:

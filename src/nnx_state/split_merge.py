@@ -1,11 +1,12 @@
 """Snapshots of a model's state that stay what they are, and a test for what two models share."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 from flax import nnx
+
+from nnx_state._paths import leaves
 
 
 def snapshot(model: nnx.Module, *filters: Any) -> nnx.State[Any, Any]:
@@ -78,9 +79,9 @@ def restore(model: nnx.Module, saved: nnx.State[Any, Any]) -> None:
         raise TypeError(
             f"saved must be an nnx.State, got {type(saved).__name__}: pass the model first, then its snapshot."
         )
-    own = dict(_leaves(model))
+    own = dict(leaves(model))
     misfits = []
-    for path, leaf in _leaves(saved):
+    for path, leaf in leaves(saved):
         if path not in own:
             misfits.append(f"{path} is not in the model")
         elif not _fits(leaf, own[path]):
@@ -129,17 +130,10 @@ def shared(
     ```
     """
     if buffers:
-        others = {place for path, leaf in _leaves(right) for place in _places(path, leaf)}
-        return [path for path, leaf in _leaves(left) if others & _places(path, leaf)]
-    variables = {id(leaf) for _, leaf in _leaves(right) if isinstance(leaf, nnx.Variable)}
-    return [path for path, leaf in _leaves(left) if id(leaf) in variables]
-
-
-def _leaves(node: nnx.Module | nnx.State[Any, Any]) -> Iterator[tuple[str, Any]]:
-    """Yield each path, joined by dots, with its Variable or bare array."""
-    state = node if isinstance(node, nnx.State) else nnx.state(node)
-    for path, leaf in nnx.to_flat_state(state):
-        yield ".".join(map(str, path)), leaf
+        others = {place for path, leaf in leaves(right) for place in _places(path, leaf)}
+        return [path for path, leaf in leaves(left) if others & _places(path, leaf)]
+    variables = {id(leaf) for _, leaf in leaves(right) if isinstance(leaf, nnx.Variable)}
+    return [path for path, leaf in leaves(left) if id(leaf) in variables]
 
 
 def _fits(leaf: Any, own: Any) -> bool:

@@ -8,6 +8,8 @@ import optax  # type: ignore[import-untyped]  # it ships no types
 from flax import nnx
 from flax.nnx import filterlib
 
+from nnx_state._paths import dotted
+
 
 def train_step(
     model: nnx.Module, optimizer: nnx.Optimizer[Any], loss_fn: Callable[..., jax.Array], *batch: Any
@@ -101,7 +103,7 @@ def param_groups(
     filters = list(filters)
     groups: list[list[str]] = [[] for _ in filters]
     for path, number in _numbers(model, filters, wrt).items():
-        groups[number].append(_dotted(path))
+        groups[number].append(dotted(path))
     return groups
 
 
@@ -166,7 +168,7 @@ def _numbers(model: nnx.Module, filters: list[filterlib.Filter], wrt: filterlib.
         if matches:
             numbers[path] = matches[0]
         else:
-            homeless.append(_dotted(path))
+            homeless.append(dotted(path))
     if homeless:
         raise ValueError(
             f"every leaf needs a group, got none for {', '.join(homeless)}: "
@@ -190,7 +192,3 @@ def _trained(model: nnx.Module, wrt: filterlib.Filter) -> list[tuple[tuple[Any, 
             "mend the filter; nnx.Param matches all Params."
         )
     return leaves
-
-
-def _dotted(path: tuple[Any, ...]) -> str:
-    return ".".join(map(str, path))

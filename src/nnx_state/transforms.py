@@ -10,6 +10,7 @@ import jax.numpy as jnp
 from flax import nnx
 
 from nnx_state import _checks
+from nnx_state._paths import dotted, leaves
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -106,7 +107,7 @@ def unchanged(before: Any, model: Any, only: nnx.filterlib.Filter = nnx.Param) -
     ['kernel']
     ```
     """
-    old, new = _leaves(before, only), _leaves(model, only)
+    old, new = (dict(leaves(nnx.state(node, only))) for node in (before, model))
     if lonely := sorted(set(old) ^ set(new)):
         raise ValueError(f"before and model must hold the same paths, got {lonely} in one only: clone this model.")
     if not new:
@@ -115,11 +116,6 @@ def unchanged(before: Any, model: Any, only: nnx.filterlib.Filter = nnx.Param) -
     if shared:
         raise ValueError(f"before must be a copy, got the model's own {shared}: take nnx.clone(model) before the step.")
     return sorted(path for path in new if _bits(old[path]) == _bits(new[path]))
-
-
-def _leaves(model: Any, only: nnx.filterlib.Filter) -> dict[str, Any]:
-    """Return the matching Variables and arrays of a model by their path."""
-    return {_name(path): leaf for path, leaf in nnx.to_flat_state(nnx.state(model, only))}
 
 
 def _bits(leaf: Any) -> tuple[tuple[int, ...], Any, bytes]:
@@ -136,8 +132,8 @@ def _describe(arguments: dict[str, Any]) -> dict[str, Any]:
     nodes = dict(nnx.iter_graph(arguments))
     parents = {path[:length] for path in nodes for length in range(len(path))}
     hidden = "_pytree__"  # what NNX keeps for itself, such as the trace that a module belongs to
-    leaves = {p: v for p, v in nodes.items() if p not in parents and not str(p[-1]).startswith(hidden)}
-    return {_name(path): _type_or_value(value) for path, value in leaves.items()}
+    ends = {p: v for p, v in nodes.items() if p not in parents and not str(p[-1]).startswith(hidden)}
+    return {dotted(path): _type_or_value(value) for path, value in ends.items()}
 
 
 def _type_or_value(value: Any) -> Any:
@@ -153,12 +149,8 @@ def _differences(old: dict[str, Any], new: dict[str, Any]) -> str:
     return ", ".join(f"{path}: {_show(old, path)} -> {_show(new, path, another=path in old)}" for path in paths)
 
 
-def _show(leaves: dict[str, Any], path: str, another: bool = False) -> str:
-    if path not in leaves:
+def _show(described: dict[str, Any], path: str, another: bool = False) -> str:
+    if path not in described:
         return "absent"
-    value = leaves[path]
+    value = described[path]
     return f"{'another' if another else 'a'} {type(value).__name__}" if callable(value) else str(value)
-
-
-def _name(path: tuple[Any, ...]) -> str:
-    return ".".join(map(str, path))
