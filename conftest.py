@@ -15,7 +15,7 @@ from pytest_markdown_docs.plugin import MarkdownDocstringCodeModule, MarkdownInl
 
 from harness import census
 from harness.pages import is_notebook, read, relative
-from harness.runner import PageRunner, rewrite
+from harness.runner import WAITS, PageRunner, rewrite
 from harness.site import built_site
 
 os.environ.setdefault("JAX_PLATFORMS", "cpu")  # the pages show what a CPU prints
@@ -75,6 +75,7 @@ class Census:
     def __init__(self, config: pytest.Config) -> None:
         self.config = config
         self.executed: Counter[Path] = Counter()
+        self.waiting: Counter[Path] = Counter()
         self.skipped: list[str] = []
         self.complaints: list[str] | None = None  # not compared yet
 
@@ -86,11 +87,14 @@ class Census:
         return from_settings and not chosen and not hasattr(self.config, "workerinput")
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Count a block that ran, and name a test that was skipped."""
-        if report.skipped:
+        """Count a block that ran or waits for an extra, and name any other test that was skipped."""
+        path = self.config.rootpath / report.nodeid.split("::")[0]
+        if report.skipped and WAITS in str(report.longrepr):
+            self.waiting[path] += 1
+        elif report.skipped:
             self.skipped.append(report.nodeid)
         if report.when == "call" and report.passed and "markdown-docs" in report.keywords:
-            self.executed[self.config.rootpath / report.nodeid.split("::")[0]] += 1
+            self.executed[path] += 1
 
     def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
         """Fail a run in which everything passed, but not everything ran."""
@@ -99,7 +103,7 @@ class Census:
         docs = self.config.rootpath / "docs"
         folder = self.config._tmp_path_factory.getbasetemp()  # a plugin has no public way to it; a fixture has
         site = built_site(self.config, folder)
-        self.complaints = census.complaints(docs, site, self.executed)
+        self.complaints = census.complaints(docs, site, self.executed + self.waiting)
         self.complaints += [f"{name}: it was skipped. What to do: let it run or let it fail." for name in self.skipped]
         if self.complaints:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
@@ -112,7 +116,9 @@ class Census:
                 terminalreporter.line(complaint)
         elif self.complaints == []:
             blocks, pages = self.executed.total(), len(self.executed)
-            terminalreporter.line(f"census: {blocks} blocks of {pages} files ran, as many as readers see")
+            waiting = self.waiting.total()
+            missing = f", but for {waiting} that wait for PyTorch: `python noxfile.py torch`" if waiting else ""
+            terminalreporter.line(f"census: {blocks} blocks of {pages} files ran, as many as readers see{missing}")
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:

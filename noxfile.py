@@ -70,8 +70,15 @@ def serve(session: nox.Session) -> None:
 
 
 @nox.session
+def notebooks(session: nox.Session) -> None:
+    """Write each lesson as a Jupyter notebook, for readers to download."""
+    run(session, "nnx_state.site.downloads")
+
+
+@nox.session
 def build(session: nox.Session) -> None:
     """Build the site into ``site``; a warning is an error."""
+    notebooks(session)
     run(session, "mkdocs", "build", "--strict", *session.posargs)
 
 
@@ -85,6 +92,12 @@ def tests(session: nox.Session) -> None:
 def docs(session: nox.Session) -> None:
     """Run the snippets alone: README, pages and docstrings."""
     run(session, "pytest", "README.md", "docs", "src", *session.posargs)
+
+
+@nox.session
+def torch(session: nox.Session) -> None:
+    """Install PyTorch, without which the page for those who come from it does not run."""
+    run(session, "pip", "--disable-pip-version-check", "install", "--quiet", "--no-build-isolation", "-e", ".[torch]")
 
 
 @nox.session
@@ -122,6 +135,13 @@ def bench(session: nox.Session) -> None:
     """Measure the forward pass beside `nnx.Linear` and raw arrays, as ratios in one run."""
     settings = ("--dist=no", "--benchmark-columns=median")  # the plugin refuses to measure beside xdist
     run(session, "pytest", "tests/bench/bench_multi_param.py", *settings, *session.posargs)
+
+
+@nox.session
+def drift(session: nox.Session) -> None:
+    """Change the modules in every small way, and list the changes that no page notices; ``-- MODULE …`` for some."""
+    session.env["PYTHONPATH"] = "tests"
+    run(session, "harness.drift", *session.posargs)
 
 
 @nox.session

@@ -307,6 +307,40 @@ def test_a_skipped_test_fails_the_run(site):
     fails_with(run(site, "-n", "0"), "tests/test_it.py::test_it: it was skipped", "let it run or let it fail")
 
 
+TORCH = """\
+# Page
+
+~~~python
+x = 1
+~~~
+
+~~~{.python continuation .torch}
+import torch
+~~~
+
+~~~{.python continuation}
+assert torch.x == x
+~~~
+"""
+
+
+def test_blocks_that_wait_for_pytorch_are_counted(site):
+    page(site, TORCH)
+    conftest = site.path / "conftest.py"
+    conftest.write_text(f"{conftest.read_text('utf-8')}\nimport sys\nsys.modules['torch'] = None\n", "utf-8")
+    result = run(site, "-n", "2")
+    result.assert_outcomes(passed=3, skipped=2)
+    assert "census: 2 blocks of 2 files ran, as many as readers see, but for 2 that wait for" in result.stdout.str()
+
+
+def test_blocks_that_need_pytorch_run_where_it_is(site):
+    page(site, TORCH)
+    page(site, "x = 2\n", "tests/torch.py")
+    conftest = site.path / "conftest.py"
+    conftest.write_text(f"import sys\nsys.path.insert(0, 'tests')\n{conftest.read_text('utf-8')}", "utf-8")
+    fails_with(run(site, "-n", "0"), "docs/page.md:12: this block failed", "assert torch.x == x")
+
+
 def test_a_run_that_failed_counts_nothing(site):
     page(site, "def test_it():\n    assert False\n", "tests/test_it.py")
     result = run(site, "-n", "0")

@@ -18,6 +18,8 @@ PYTHON_FENCES = {
     "{.python continuation}",
     "{.python .raises}",
     "{.python continuation .raises}",
+    "{.python .torch}",
+    "{.python continuation .torch}",
 }
 OUTPUT_FENCE = "{.text .output}"
 OTHER_FENCES = {OUTPUT_FENCE, "text", "sh"}
@@ -50,6 +52,7 @@ class Block:
         code: its code, not indented.
         continues: it goes on in the namespace of the block before it.
         raises: it is a proved mistake and must raise.
+        torch: it needs PyTorch, an extra of this package that not every environment has.
         output: what the page says it prints.
         compared: its output is held against the page; a notebook stores none.
     """
@@ -61,6 +64,7 @@ class Block:
     code: str
     continues: bool = False
     raises: bool = False
+    torch: bool = False
     output: Output | None = None
     compared: bool = True
 
@@ -139,6 +143,7 @@ def _blocks(path: Path, text: str, first_line: int, indent: str) -> Iterator[Blo
             code=fence.content,
             continues=started and "continuation" in fence.info,
             raises=".raises" in fence.info,
+            torch=".torch" in fence.info,
             output=output,
         )
         started = True

@@ -2,6 +2,7 @@
 
 import contextlib
 import difflib
+import importlib.util
 import io
 import re
 import traceback
@@ -15,6 +16,7 @@ from pytest_markdown_docs.definitions import FenceTestDefinition
 from harness.pages import OUTPUT_FENCE, PYTHON_FENCES, Block, chain, read, relative
 
 ELISION = "…"
+WAITS = "waits for PyTorch"  # the census counts the blocks that are skipped for this reason
 
 
 class PageError(Exception):
@@ -44,6 +46,8 @@ class PageRunner(_Runner):
         wanted = chain(read(test.source_path), locate(test))
         if self._failed in wanted[:-1]:
             raise PageError(f"{wanted[-1]}: this block did not run, since {self._failed} failed before it.")
+        if any(block.torch for block in wanted) and not importlib.util.find_spec("torch"):
+            pytest.skip(WAITS)
         goes_on = self._done and self._done == wanted[: len(self._done)] and self._done != wanted
         if not goes_on:
             self._done, self._namespace = (), {**args, "__name__": "__main__"}

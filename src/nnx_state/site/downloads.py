@@ -1,0 +1,80 @@
+"""Each lesson as a Jupyter notebook, made from the same Markdown.
+
+``python -m nnx_state.site.downloads`` writes them to ``docs/assets/notebooks``.
+"""
+
+import os
+import re
+from pathlib import Path
+
+import jupytext
+import nbformat
+
+FOLDER = Path("assets", "notebooks")  # inside docs
+_LINK = re.compile(r"(?<!!)\[([^\]]*)\]\((?!https?:)([^)\s]*?)(#[^)]*)?\)")
+
+
+def notebook(page: str, address: str, repository: str = "", site: str = "") -> nbformat.NotebookNode:
+    """Return the notebook of a lesson, its outputs left to the reader.
+
+    A block that must raise is a cell with the tag `raises-exception`, after which Jupyter goes on.
+
+    Args:
+        page: the Markdown of the lesson.
+        address: where it lies inside docs, such as `lessons/linear.md`.
+        repository: the address of the repository, from which a first cell installs the package where it is missing.
+        site: the address of the site, ending with a slash; without it a link is text.
+    """
+    text = re.sub(r"\A---\n.*?\n---\n+", "", page, flags=re.DOTALL)
+    text = re.sub(r"^```\{\.text \.output\}\n.*?^```\n", "", text, flags=re.DOTALL | re.MULTILINE)
+    text = re.sub(r"^```\{\.python[^}]*\.raises\}$", '```python tags=["raises-exception"]', text, flags=re.MULTILINE)
+    text = re.sub(r"^```\{\.python[^}]*\}$", "```python", text, flags=re.MULTILINE)
+    text = re.sub(r"^/// \w+ \| (.*)$", r"**\1**", text, flags=re.MULTILINE)
+    text = re.sub(r"^///\n", "", text, flags=re.MULTILINE)
+    text = _LINK.sub(lambda link: _absolute(link, address, site), text)
+    made: nbformat.NotebookNode = jupytext.reads(text, fmt="md")
+    made.cells = [cell for cell in made.cells if cell.source]
+    if repository:
+        made.cells.insert(1, nbformat.v4.new_code_cell(_INSTALL.format(repository), metadata={"tags": ["install"]}))
+    for number, cell in enumerate(made.cells):
+        cell.id = f"cell-{number}"
+        cell.metadata.pop("lines_to_next_cell", None)  # a note of jupytext to itself
+    kernel = {"display_name": "Python 3", "language": "python", "name": "python3"}
+    made.metadata = nbformat.from_dict({"kernelspec": kernel, "language_info": {"name": "python"}})
+    return made
+
+
+_INSTALL = """\
+import importlib.util
+
+if importlib.util.find_spec("nnx_state") is None:
+    %pip install --quiet "nnx-state @ git+{}"\
+"""
+
+
+def _absolute(link: re.Match[str], address: str, site: str) -> str:
+    """Return a link between pages as one that leads to the site, or as its text alone."""
+    text, target, anchor = link.group(1), link.group(2), link.group(3) or ""
+    if not site:
+        return text
+    page = os.path.normpath(Path(address).parent / target).replace(os.sep, "/") if target else address
+    folder = re.sub(r"(?:(^|/)index)?[.](?:md|py)$", "/", page).lstrip("/")
+    return f"[{text}]({site}{folder}{anchor})"
+
+
+def write(docs: Path, repository: str = "", site: str = "") -> list[Path]:
+    """Write the notebook of every lesson below docs, and return their paths."""
+    written = []
+    (docs / FOLDER).mkdir(parents=True, exist_ok=True)
+    for page in sorted(docs.glob("lessons/*.md")):
+        if page.stem == "index":
+            continue
+        path = docs / FOLDER / f"{page.stem}.ipynb"
+        made = notebook(page.read_text("utf-8"), page.relative_to(docs).as_posix(), repository, site)
+        path.write_text(f"{nbformat.writes(made)}\n", "utf-8", newline="\n")
+        written.append(path)
+    return written
+
+
+if __name__ == "__main__":
+    write(Path("docs"), os.environ.get("REPO_URL", ""), os.environ.get("SITE_URL", ""))

@@ -1,0 +1,158 @@
+"""Tell whether the documentation alone would notice that the package has changed: ``python noxfile.py drift``.
+
+Every mutant of a lesson module is put into a copy of the project, and the pages that can notice it are run there.
+What survives is either killed by a page that says more, or explained in ``equivalent-mutants.toml``.
+"""
+
+import argparse
+import ast
+import itertools
+import multiprocessing
+import os
+import shutil
+import signal
+import sys
+import tempfile
+import tomllib
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from harness.mutants import Mutant, mutants
+from harness.pages import read
+
+ROOT = Path(__file__).parents[2]
+PACKAGE = ROOT / "src" / "nnx_state"
+EQUIVALENT = Path(__file__).with_name("equivalent-mutants.toml")
+GOAL = 0.95  # of the mutants, by the doc-tests alone
+LIMIT = 180  # seconds for the pages of one mutant; a mutant may well loop for ever
+# Imported once, in the process that every attempt is forked from: the attempts then start at once.
+PRELOADED = ["jax", "flax.nnx", "optax", "orbax.checkpoint", "matplotlib.pyplot", "IPython.display", "pytest", "bs4"]
+
+
+def imported(codes: list[str]) -> set[str]:
+    """Return the modules of the package that some code imports, also by way of its re-exports."""
+    exported = {
+        alias.name: node.module.removeprefix("nnx_state.")
+        for node in ast.parse((PACKAGE / "__init__.py").read_text("utf-8")).body
+        if isinstance(node, ast.ImportFrom)
+        for alias in node.names
+    }
+    found = set()
+    for node in (node for code in codes for node in ast.walk(ast.parse(code))):
+        if isinstance(node, ast.ImportFrom) and node.module == "nnx_state":
+            found |= {exported.get(alias.name, alias.name) for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and (node.module or "").startswith("nnx_state."):
+            found.add(node.module.split(".")[1])
+        elif isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "nnx_state":
+            found.add(exported.get(node.attr, node.attr))
+    return found
+
+
+def closure(modules: set[str]) -> set[str]:
+    """Return the modules and all that they import from the package, directly or not."""
+    done: set[str] = set()
+    while new := modules - done:
+        done |= new
+        files = [PACKAGE / f"{name}.py" for name in new]
+        modules = modules | imported([file.read_text("utf-8") for file in files if file.exists()])
+    return done
+
+
+def witnesses(module: str) -> list[Path]:
+    """Return the files whose snippets reach a module, those about it first."""
+    slug = module.replace("_", "-")
+    pages = [ROOT / "README.md", *(ROOT / "docs").rglob("*.md"), *(ROOT / "docs").glob("notebooks/*.py")]
+    files = [*PACKAGE.glob("*.py"), *pages]
+    reached = [file for file in files if module in closure(imported([block.code for block in read(file)]))]
+    about = [PACKAGE / f"{module}.py", *(ROOT / "docs" / kind / f"{slug}.md" for kind in ("reference", "lessons"))]
+    return sorted(reached, key=lambda file: (file not in about, "notebooks" in file.parts, file))
+
+
+def attempt(files: list[Path], module: str, source: str, folder: str) -> None:
+    """Run the snippets of some files in a copy of the project, in this process; its exit code is pytest's."""
+    copied = Path(folder)
+    for name in ("README.md", "conftest.py", "pyproject.toml"):
+        shutil.copy(ROOT / name, copied / name)
+    for name in ("docs", "src", "tests/harness"):
+        shutil.copytree(ROOT / name, copied / name, ignore=shutil.ignore_patterns("__pycache__"))
+    (copied / "src" / "nnx_state" / f"{module}.py").write_text(source, "utf-8")
+    os.chdir(copied)
+    os.setpgid(0, 0)  # a page may start processes: they end with it
+    log = os.open("log", os.O_WRONLY | os.O_CREAT)
+    os.dup2(log, 1)
+    os.dup2(log, 2)
+    sys.path[:0] = [f"{copied}/src", str(copied)]
+    os.environ["PYTHONPATH"] = f"{copied}/src"
+    sys.dont_write_bytecode = True
+    import pytest
+
+    options = ["-x", "-q", "--tb=short", "-pno:randomly", "-pno:cacheprovider", "-pno:hypothesispytest"]
+    os._exit(pytest.main([*options, *(str(file.relative_to(ROOT)) for file in files)]))
+
+
+def survives(module: str, source: str, files: list[Path]) -> tuple[bool, str]:
+    """Tell whether every snippet still passes, and what pytest said."""
+    context = multiprocessing.get_context("forkserver")
+    with tempfile.TemporaryDirectory() as folder:
+        process = context.Process(target=attempt, args=(files, module, source, folder))
+        process.start()
+        process.join(LIMIT)
+        if process.exitcode is None:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.join()
+        log = Path(folder, "log")
+        return process.exitcode == 0, log.read_text("utf-8") if log.exists() else ""
+
+
+def explained() -> dict[tuple[str, str], str]:
+    """Return the reason why each equivalent mutant is one, by module and change."""
+    if not EQUIVALENT.exists():
+        return {}
+    entries = tomllib.loads(EQUIVALENT.read_text("utf-8")).get("mutant", [])
+    return {(entry["module"], entry["change"]): entry["reason"] for entry in entries}
+
+
+def main() -> int:
+    """Mutate the modules that are named, or all, and print what survives."""
+    lessons = sorted(path.stem for path in PACKAGE.glob("*.py") if path.stem != "__init__")
+    parser = argparse.ArgumentParser(prog="python noxfile.py drift --", description=__doc__)
+    parser.add_argument("modules", nargs="*", metavar="MODULE", help=f"{', '.join(lessons)}; all of them by default")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="how many mutants at a time")
+    arguments = parser.parse_args()
+    if unknown := set(arguments.modules) - set(lessons):
+        parser.error(f"no module is named {', '.join(sorted(unknown))}: name some of {', '.join(lessons)}.")
+    os.environ.setdefault("JAX_PLATFORMS", "cpu")
+    multiprocessing.get_context("forkserver").set_forkserver_preload(PRELOADED)
+    reasons = explained()
+    counts = {"mutants": 0, "caught": 0, "equivalent": 0}
+    unexplained = []
+    with ThreadPoolExecutor(arguments.jobs) as pool:
+        for module in arguments.modules or lessons:
+            source = (PACKAGE / f"{module}.py").read_text("utf-8")
+            files = witnesses(module)
+            passes, said = survives(module, source, files)
+            if not passes:
+                sys.exit(f"The pages fail before anything is changed in {module}.py:\n{said}")
+            found = list(mutants(source))
+            alive = pool.map(survives, itertools.repeat(module), (m.source for m in found), itertools.repeat(files))
+            left = [mutant for mutant, (survived, _) in zip(found, alive, strict=True) if survived]
+            report(module, found, left, reasons)
+            unexplained += [mutant for mutant in left if (module, str(mutant)) not in reasons]
+            counts["mutants"] += len(found)
+            counts["caught"] += len(found) - len(left)
+            counts["equivalent"] += sum((module, str(mutant)) in reasons for mutant in left)
+    caught = counts["caught"] / counts["mutants"]
+    print(f"{caught:.1%} of {counts['mutants']} mutants caught by pages alone; {counts['equivalent']} are equivalent")
+    return int(caught < GOAL or bool(unexplained))
+
+
+def report(module: str, found: list[Mutant], left: list[Mutant], reasons: dict[tuple[str, str], str]) -> None:
+    """Print how many mutants of a module were caught, and each that was not."""
+    print(f"{module}: {len(found) - len(left)} of {len(found)} caught", flush=True)
+    for mutant in left:
+        reason = reasons.get((module, str(mutant)))
+        print(f"  {module}.py:{mutant.line}: {mutant}" + (f"\n    equivalent: {reason}" if reason else ""), flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
