@@ -20,6 +20,9 @@ from harness.site import built_site
 
 os.environ.setdefault("JAX_PLATFORMS", "cpu")  # the pages show what a CPU prints
 os.environ.setdefault("MPLBACKEND", "agg")
+# What was compiled once is not compiled again: by another process of this run, by a notebook, by the next run.
+os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(Path(__file__).with_name(".cache") / "jax"))
+os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
 
 pytest_plugins = ["pytester"]
 register_runner(default=True)(PageRunner)

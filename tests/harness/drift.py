@@ -122,6 +122,7 @@ def main() -> int:
     if unknown := set(arguments.modules) - set(lessons):
         parser.error(f"no module is named {', '.join(sorted(unknown))}: name some of {', '.join(lessons)}.")
     os.environ.setdefault("JAX_PLATFORMS", "cpu")
+    os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(ROOT / ".cache" / "jax"))  # not that of each copy
     multiprocessing.get_context("forkserver").set_forkserver_preload(PRELOADED)
     reasons = explained()
     counts = {"mutants": 0, "caught": 0, "equivalent": 0}
