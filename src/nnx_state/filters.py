@@ -11,7 +11,7 @@ from flax.nnx.filterlib import Filter, Predicate, to_predicate
 from nnx_state._paths import leaves
 
 
-@dataclasses.dataclass(frozen=True, repr=False)
+@dataclasses.dataclass(frozen=True)
 class Exactly:
     """A filter that matches the Variables of one class and leaves out its subclasses.
 
@@ -55,7 +55,7 @@ class Exactly:
         return f"Exactly({self.kind.__name__})"
 
 
-@dataclasses.dataclass(frozen=True, repr=False)
+@dataclasses.dataclass(frozen=True)
 class Attribute:
     """A filter that matches leaves by the last part of their path, in every layer.
 
