@@ -1,6 +1,8 @@
 """The static census: what must hold of pages, topics and names before anything runs. Each message names the fix."""
 
 import ast
+import itertools
+import math
 import re
 import subprocess
 import sys
@@ -18,7 +20,7 @@ PACKAGE = Path(nnx_state.__file__).parent
 MARKDOWN = [ROOT / "README.md", *sorted(DOCS.rglob("*.md"))]
 NOTEBOOKS = sorted(DOCS.glob("notebooks/*.py"))
 MODULES = sorted(PACKAGE.rglob("*.py"))
-LESSONS = sorted(DOCS.glob("lessons/*.md"))
+LESSONS = sorted(page for page in DOCS.glob("lessons/*.md") if page.stem != "index")
 TEACHING = [page for page in MARKDOWN if page.parent.name != "reference"]  # a reference page shows docstrings
 
 
@@ -150,13 +152,17 @@ def test_every_topic_has_its_page_module_test_and_exercise(lesson):
     assert f"]({lesson.name})" in (DOCS / "reference" / "index.md").read_text("utf-8"), "What to do: add its row."
 
 
+def nav_entries() -> list[dict[str, list[str]] | str]:
+    return yaml.load((ROOT / "mkdocs.yml").read_text("utf-8"), Loader=yaml.BaseLoader)["nav"]
+
+
 def test_every_page_is_in_the_nav():
-    nav = str(yaml.load((ROOT / "mkdocs.yml").read_text("utf-8"), Loader=yaml.BaseLoader)["nav"])
+    nav = str(nav_entries())
     pages = {page.relative_to(DOCS).as_posix() for page in [*DOCS.rglob("*.md"), *NOTEBOOKS]}
     assert sorted(page for page in pages if f"'{page}'" not in nav) == [], "What to do: add it to `nav` in mkdocs.yml."
 
 
-@pytest.mark.parametrize("path", [page for page in MARKDOWN if page.parent.name != "reference"], ids=name_of)
+@pytest.mark.parametrize("path", [page for page in TEACHING if page.name != "pitfalls.md"], ids=name_of)
 def test_a_page_is_at_most_200_lines_long(path):
     assert len(path.read_text("utf-8").splitlines()) <= 200, "What to do: split the page, one question each."
 
@@ -176,6 +182,57 @@ def test_a_lesson_follows_the_template(lesson):
     programs = [block for block in read(lesson) if text.splitlines()[block.line - 4 : block.line - 2] == ["## Run", ""]]
     for program in programs:
         assert len(program.code.splitlines()) <= 18, f"{program}: What to do: show a program of 18 lines at most."
+
+
+def front_matter(page: Path) -> dict[str, object]:
+    return yaml.safe_load(page.read_text("utf-8").split("---\n")[1])
+
+
+def title(page: Path) -> str:
+    return re.search(r"^# (.*)$", page.read_text("utf-8"), re.MULTILINE)[1]
+
+
+def minutes(lesson: Path) -> int:
+    """Return how long a lesson takes, at 150 words of prose a minute and five seconds for a line of code."""
+    lines = sum(len(block.code.splitlines()) for block in read(lesson))
+    return math.ceil(len(prose(lesson).split()) / 150 + lines * 5 / 60)
+
+
+@pytest.mark.parametrize("lesson", LESSONS, ids=name_of)
+def test_a_lesson_says_how_long_it_takes_and_what_it_needs(lesson):
+    facts = front_matter(lesson)
+    assert facts.get("minutes") == minutes(lesson), f"What to do: write `minutes: {minutes(lesson)}` in front matter."
+    order = lessons_in_order()
+    earlier = set(order[: order.index(lesson.stem)])
+    needs = facts.get("needs")
+    assert isinstance(needs, list), "What to do: write `needs: [slug, …]` in front matter, `[]` for none."
+    assert set(needs) <= earlier, f"What to do: name lessons that come before, not {set(needs) - earlier}."
+
+
+def lessons_in_order() -> list[str]:
+    (lessons,) = [entry["Lessons"] for entry in nav_entries() if "Lessons" in entry]
+    return [Path(page).stem for page in lessons[1:]]
+
+
+def test_each_lesson_ends_with_a_link_to_the_next():
+    order = lessons_in_order()
+    lasts = {slug: (DOCS / f"lessons/{slug}.md").read_text("utf-8").splitlines()[-1] for slug in order}
+    wrong = [slug for slug, following in itertools.pairwise(order) if f"]({following}.md)" not in lasts[slug]]
+    assert not wrong, "What to do: link to the next lesson in the nav from the last line."
+
+
+def test_the_path_lists_every_lesson():
+    order = lessons_in_order()
+    wanted = []
+    for number, slug in enumerate(order, start=1):
+        facts = front_matter(DOCS / f"lessons/{slug}.md")
+        name = title(DOCS / f"lessons/{slug}.md").split(":")[0]
+        needs = ", ".join(str(order.index(need) + 1) for need in facts["needs"])
+        wanted.append([str(number), f"[{name}]({slug}.md)", str(facts["minutes"]), needs])
+    lines = (DOCS / "lessons/index.md").read_text("utf-8").splitlines()
+    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in lines if re.match(r"\| \d", line)]
+    shown = [[number, lesson, time, needs] for number, lesson, _question, time, needs in rows]
+    assert shown == wanted, "What to do: write these rows."
 
 
 AVOIDED = re.compile(r"\b(simply|just|obviously|easy|easily|we|our|us|let's)\b", re.IGNORECASE)

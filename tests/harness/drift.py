@@ -17,7 +17,7 @@ import tomllib
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from harness.mutants import Mutant, mutants
+from harness.mutants import mutants
 from harness.pages import read
 
 ROOT = Path(__file__).parents[2]
@@ -104,12 +104,10 @@ def survives(module: str, source: str, files: list[Path]) -> tuple[bool, str]:
         return process.exitcode == 0, log.read_text("utf-8") if log.exists() else ""
 
 
-def explained() -> dict[tuple[str, str], str]:
-    """Return the reason why each equivalent mutant is one, by module and change."""
-    if not EQUIVALENT.exists():
-        return {}
-    entries = tomllib.loads(EQUIVALENT.read_text("utf-8")).get("mutant", [])
-    return {(entry["module"], entry["change"]): entry["reason"] for entry in entries}
+def explained() -> dict[tuple[str, str, str], str]:
+    """Return the reason why each equivalent mutant is one, by module, line of code and change."""
+    entries = tomllib.loads(EQUIVALENT.read_text("utf-8"))["mutant"]
+    return {(entry["module"], entry["code"], entry["change"]): entry["reason"] for entry in entries}
 
 
 def main() -> int:
@@ -124,11 +122,11 @@ def main() -> int:
     os.environ.setdefault("JAX_PLATFORMS", "cpu")
     os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(ROOT / ".cache" / "jax"))  # not that of each copy
     multiprocessing.get_context("forkserver").set_forkserver_preload(PRELOADED)
-    reasons = explained()
-    counts = {"mutants": 0, "caught": 0, "equivalent": 0}
-    unexplained = []
+    modules = arguments.modules or lessons
+    reasons = {key: reason for key, reason in explained().items() if key[0] in modules}
+    total, uncaught, survivors = 0, 0, set()
     with ThreadPoolExecutor(arguments.jobs) as pool:
-        for module in arguments.modules or lessons:
+        for module in modules:
             source = (PACKAGE / f"{module}.py").read_text("utf-8")
             files = witnesses(module)
             passes, said = survives(module, source, files)
@@ -137,22 +135,20 @@ def main() -> int:
             found = list(mutants(source))
             alive = pool.map(survives, itertools.repeat(module), (m.source for m in found), itertools.repeat(files))
             left = [mutant for mutant, (survived, _) in zip(found, alive, strict=True) if survived]
-            report(module, found, left, reasons)
-            unexplained += [mutant for mutant in left if (module, str(mutant)) not in reasons]
-            counts["mutants"] += len(found)
-            counts["caught"] += len(found) - len(left)
-            counts["equivalent"] += sum((module, str(mutant)) in reasons for mutant in left)
-    caught = counts["caught"] / counts["mutants"]
-    print(f"{caught:.1%} of {counts['mutants']} mutants caught by pages alone; {counts['equivalent']} are equivalent")
-    return int(caught < GOAL or bool(unexplained))
-
-
-def report(module: str, found: list[Mutant], left: list[Mutant], reasons: dict[tuple[str, str], str]) -> None:
-    """Print how many mutants of a module were caught, and each that was not."""
-    print(f"{module}: {len(found) - len(left)} of {len(found)} caught", flush=True)
-    for mutant in left:
-        reason = reasons.get((module, str(mutant)))
-        print(f"  {module}.py:{mutant.line}: {mutant}" + (f"\n    equivalent: {reason}" if reason else ""), flush=True)
+            print(f"{module}: {len(found) - len(left)} of {len(found)} caught", flush=True)
+            for mutant in left:
+                key = (module, source.splitlines()[mutant.line - 1].strip(), str(mutant))
+                why = f"equivalent: {reasons[key]}" if key in reasons else "no page notices"
+                print(f"  {module}.py:{mutant.line}: {key[1]}\n    {mutant}\n    {why}", flush=True)
+                survivors.add(key)
+            total += len(found)
+            uncaught += len(left)
+    stale = sorted(reasons.keys() - survivors)
+    for key in stale:
+        print(f"{EQUIVALENT.name}: no such survivor, take it out: {key}")
+    caught = 1 - uncaught / total
+    print(f"{total} mutants, {caught:.1%} caught by the pages alone, {len(survivors & reasons.keys())} equivalent")
+    return int(caught < GOAL or bool(stale) or bool(survivors - reasons.keys()))
 
 
 if __name__ == "__main__":
