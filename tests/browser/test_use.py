@@ -7,6 +7,7 @@ import pytest
 from playwright.sync_api import expect
 
 from harness.pages import read
+from harness.pitfalls import entries, proved, section
 
 LESSON = "lessons/multi-param/"
 INDEX = re.compile("search_index")
@@ -28,6 +29,29 @@ def test_search_finds_the_lesson_by_keyboard(context):
             break
     page.keyboard.press("Enter")
     page.wait_for_url(f"**/{LESSON}*")
+
+
+def test_a_pasted_error_finds_its_pitfall_first(context, pytestconfig):
+    """What is pasted is the first line that a page shows, with all that stands in it."""
+    docs = pytestconfig.rootpath / "docs"
+    errors = {}
+    for entry in filter(lambda entry: entry.is_error, entries(docs / "pitfalls.md")):
+        shown = (error for page, anchor in entry.proofs for _, error in proved(section(docs / page, anchor)))
+        errors[entry.anchor] = next(error for error in shown if entry.covers(error))
+    assert len(errors) >= 12
+    page = context().new_page()
+    page.goto("")
+    page.keyboard.press("/")
+    field = page.locator("[data-md-component=search-query]")
+    sections = page.locator(".md-search-result__item").first.locator(".md-search-result__link[href*='#']")
+    missed = []
+    for anchor, error in errors.items():
+        field.fill(error)
+        try:
+            expect(sections.first).to_have_attribute("href", re.compile(f"/pitfalls/(.*)#{anchor}$"), timeout=5000)
+        except AssertionError:
+            missed.append(f"{error}: {[link.get_attribute('href') for link in sections.all()[:2]]}")
+    assert not missed, "\n".join(missed)
 
 
 @pytest.mark.parametrize("width", [390, 1440])
