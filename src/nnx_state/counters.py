@@ -3,11 +3,11 @@
 from collections.abc import Callable
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 from flax import nnx
 
 from nnx_state._paths import leaves
+from nnx_state._specs import spec
 
 
 class Buffer(nnx.Variable[Any]):
@@ -168,13 +168,13 @@ def restore_persistent(model: nnx.Module, state: nnx.State[Any, Any]) -> None:
             f"state must be an nnx.State, got a {type(state).__name__}: "
             "pass what persistent_state returned, or wrap a nested dict of arrays in nnx.State(...)."
         )
-    wanted, given = _specs(persistent_state(model)), _specs(state)
+    wanted, given = ({path: spec(leaf) for path, leaf in leaves(node)} for node in (persistent_state(model), state))
     faults = [f"{path} is missing" for path in wanted if path not in given]
     faults += [f"{path} is unexpected" for path in given if path not in wanted]
     faults += [
-        f"{path} is {given[path]} instead of {spec}"
-        for path, spec in wanted.items()
-        if path in given and given[path] != spec
+        f"{path} is {given[path]} instead of {wanted[path]}"
+        for path in wanted
+        if path in given and given[path] != wanted[path]
     ]
     if faults:
         raise ValueError(
@@ -182,17 +182,3 @@ def restore_persistent(model: nnx.Module, state: nnx.State[Any, Any]) -> None:
             f"got one where {', '.join(faults)}: build the model as the saved one was."
         )
     nnx.update(model, state)
-
-
-def _specs(state: nnx.State[Any, Any]) -> dict[str, Any]:
-    """Return the dtype and shape at each path, such as `float32[4, 2]`."""
-    specs = {}
-    for path, leaf in leaves(state):
-        value = leaf.get_value() if isinstance(leaf, nnx.Variable) else leaf
-        specs[path] = jax.tree.map(_spec, value)
-    return specs
-
-
-def _spec(array: Any) -> str:
-    array = array if hasattr(array, "dtype") else jnp.asarray(array)  # a Variable may hold a Python number
-    return f"{array.dtype}{list(array.shape)}"

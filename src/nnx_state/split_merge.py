@@ -7,6 +7,7 @@ import jax.numpy as jnp
 from flax import nnx
 
 from nnx_state._paths import leaves
+from nnx_state._specs import described, spec
 
 
 def snapshot(model: nnx.Module, *filters: Any) -> nnx.State[Any, Any]:
@@ -85,7 +86,7 @@ def restore(model: nnx.Module, saved: nnx.State[Any, Any]) -> None:
         if path not in own:
             misfits.append(f"{path} is not in the model")
         elif not _fits(leaf, own[path]):
-            misfits.append(f"{path} is {_describe(leaf)} in saved, {_describe(own[path])} in the model")
+            misfits.append(f"{path} is {described(leaf)} in saved, {described(own[path])} in the model")
     if misfits:
         raise ValueError(
             f"saved must have the paths, types, shapes and dtypes of the model, got: {'; '.join(misfits)}. "
@@ -139,18 +140,7 @@ def shared(
 def _fits(leaf: Any, own: Any) -> bool:
     """Tell whether a saved leaf may be written over one of the model; a bare array may be written into a Variable."""
     same_type = type(leaf) is type(own) or not isinstance(leaf, nnx.Variable)
-    return same_type and _specs(leaf) == _specs(own)
-
-
-def _specs(leaf: Any) -> list[str]:
-    """Return dtype and shape of each array that a leaf holds: one, unless a Variable holds a tree."""
-    return [f"{value.dtype}{list(value.shape)}" for value in map(jax.typeof, jax.tree.leaves(leaf))]
-
-
-def _describe(leaf: Any) -> str:
-    """Return a leaf's type with its specs, such as `Param float32[4, 2]`."""
-    kind = type(leaf).__name__ if isinstance(leaf, nnx.Variable) else "array"
-    return " ".join([kind, *_specs(leaf)])
+    return same_type and spec(leaf) == spec(own)
 
 
 def _places(path: str, leaf: Any) -> set[tuple[jax.Device, int]]:

@@ -118,13 +118,16 @@ def unchanged(before: Any, model: Any, only: nnx.filterlib.Filter = nnx.Param) -
     return sorted(path for path in new if _bits(old[path]) == _bits(new[path]))
 
 
-def _bits(leaf: Any) -> tuple[tuple[int, ...], Any, bytes]:
-    """Return what tells two arrays apart, NaNs included; a random key gives the numbers inside."""
-    array = leaf[...] if isinstance(leaf, nnx.Variable) else leaf
-    if isinstance(array, jax.core.Tracer):
-        raise TypeError("unchanged must read numbers, got a traced model: call it outside of jit.")
-    numbers = jax.random.key_data(array) if jnp.issubdtype(array.dtype, jax.dtypes.prng_key) else array
-    return array.shape, array.dtype, jax.device_get(numbers).tobytes()
+def _bits(leaf: Any) -> list[tuple[tuple[int, ...], Any, bytes]]:
+    """Return what tells two leaves apart, NaNs included; a random key gives the numbers inside."""
+    found = []
+    for value in jax.tree.leaves(leaf):  # one, unless a Variable holds a tree
+        if isinstance(value, jax.core.Tracer):
+            raise TypeError("unchanged must read numbers, got a traced model: call it outside of jit.")
+        array = value if hasattr(value, "dtype") else jnp.asarray(value)
+        numbers = jax.random.key_data(array) if jnp.issubdtype(array.dtype, jax.dtypes.prng_key) else array
+        found.append((array.shape, array.dtype, jax.device_get(numbers).tobytes()))
+    return found
 
 
 def _describe(arguments: dict[str, Any]) -> dict[str, Any]:

@@ -151,3 +151,10 @@ def test_a_page_reads_without_scripts(context):
     page.goto(LESSON)
     for shown in ("h1", ".language-python code", ".output code", ".md-nav__link[href]", ".md-footer__link"):
         expect(page.locator(shown).first).to_be_visible()
+
+
+def test_the_cheat_sheet_prints_on_one_sheet(context):
+    page = context().new_page()
+    page.goto("cheat-sheet/")
+    pdf = page.pdf(prefer_css_page_size=True)
+    assert len(re.findall(rb"/Type\s*/Page\b(?!s)", pdf)) == 1

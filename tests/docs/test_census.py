@@ -24,7 +24,7 @@ LESSONS = sorted(page for page in DOCS.glob("lessons/*.md") if page.stem != "ind
 TEACHING = [page for page in MARKDOWN if page.parent.name != "reference"]  # a reference page shows docstrings
 
 
-BLOCKS = [[], ["answer"], ["details"], ["note"], ["warning"], ["tab"]]  # what may follow ///
+BLOCKS = [[], ["answer"], ["details"], ["html"], ["note"], ["warning"], ["tab"]]  # what may follow ///
 
 
 def name_of(path: Path) -> str:
