@@ -132,9 +132,9 @@ def outputs(session: nox.Session) -> None:
 
 @nox.session
 def bench(session: nox.Session) -> None:
-    """Measure the forward pass beside `nnx.Linear` and raw arrays, as ratios in one run."""
+    """Measure layers and ways to call them beside raw arrays, as ratios in one run; ``-- -k cost`` for some."""
     settings = ("--dist=no", "--benchmark-columns=median")  # the plugin refuses to measure beside xdist
-    run(session, "pytest", "tests/bench/bench_multi_param.py", *settings, *session.posargs)
+    run(session, "pytest", "tests/bench", "--override-ini=python_files=bench_*.py", *settings, *session.posargs)
 
 
 @nox.session

@@ -4,6 +4,7 @@ from nnx_state.batch_stats import RunningNorm
 from nnx_state.caches import CachedAttention, reorder_cache, reset_cache
 from nnx_state.checkpoints import latest_step, restore_checkpoint, save_checkpoint
 from nnx_state.containers import MLP, hidden_state
+from nnx_state.cost import microseconds, nbytes, python_calls
 from nnx_state.counters import Buffer, CallCounter, Scratch, persistent_state, restore_persistent
 from nnx_state.filters import Attribute, Exactly, paths, sizes
 from nnx_state.freezing import LoRALinear, merge_lora
@@ -47,10 +48,13 @@ __all__ = [
     "latest_step",
     "member",
     "merge_lora",
+    "microseconds",
     "multi_param_forward",
+    "nbytes",
     "param_groups",
     "paths",
     "persistent_state",
+    "python_calls",
     "reorder_cache",
     "replaced_variables",
     "reseed",

@@ -228,10 +228,10 @@ def test_the_path_lists_every_lesson():
         facts = front_matter(DOCS / f"lessons/{slug}.md")
         name = title(DOCS / f"lessons/{slug}.md").split(":")[0]
         needs = ", ".join(str(order.index(need) + 1) for need in facts["needs"])
-        wanted.append([str(number), f"[{name}]({slug}.md)", str(facts["minutes"]), needs])
+        wanted.append([f"{number}. [{name}]({slug}.md)", str(facts["minutes"]), needs])
     lines = (DOCS / "lessons/index.md").read_text("utf-8").splitlines()
     rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in lines if re.match(r"\| \d", line)]
-    shown = [[number, lesson, time, needs] for number, lesson, _question, time, needs in rows]
+    shown = [[lesson, time, needs] for lesson, _question, time, needs in rows]
     assert shown == wanted, "What to do: write these rows."
 
 

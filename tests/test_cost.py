@@ -1,0 +1,309 @@
+"""Counts of Python functions beside a profiler's, times on a clock of ours, bytes beside a sum by hand."""
+
+import cProfile
+import gc
+import sys
+import threading
+import time
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+from flax import nnx
+from hypothesis import given
+from hypothesis import strategies as st
+
+from nnx_state import MultiParam, TraceCounter, microseconds, nbytes, python_calls, run_on_devices, snapshot
+
+
+def stack(depth, features=4):
+    return nnx.Sequential(*[MultiParam(features, features, rngs=nnx.Rngs(0)) for _ in range(depth)])
+
+
+def forward(model, x):
+    model.layers[0].count[...] += 1.0
+    return model(x)
+
+
+def profiled(call):
+    """Return the calls of Python functions that cProfile sees, but for those that are not counted."""
+    uncounted = {"<listcomp>", "<dictcomp>", "<setcomp>", "__eq__"}
+    call()
+    call()
+    profile = cProfile.Profile()
+    gc.disable()
+    try:
+        profile.runcall(call)
+    finally:
+        gc.enable()
+    python = [entry for entry in profile.getstats() if not isinstance(entry.code, str)]
+    return sum(entry.callcount for entry in python if entry.code.co_name not in uncounted)
+
+
+@pytest.mark.parametrize(
+    "jit",
+    [lambda f: f, nnx.jit, jax.jit, lambda f: nnx.jit(f, graph=False)],
+    ids=["eager", "nnx.jit", "jax.jit", "tree"],
+)
+def test_the_count_is_that_of_a_profiler(jit):
+    model, x, call = stack(3), jnp.ones(4), jit(forward)
+    assert python_calls(call, model, x) == profiled(lambda: call(model, x)) - 1  # the lambda
+
+
+def test_the_count_is_the_same_each_time():
+    model, call = stack(2), nnx.jit(forward)
+    counts = {python_calls(call, model, jnp.ones(4)) for _ in range(5)}
+    assert len(counts) == 1
+
+
+def test_more_variables_cost_more_and_larger_ones_do_not():
+    def count(jit, model, features=4):
+        return python_calls(jit(forward), model, jnp.ones(features))
+
+    for jit in (nnx.jit, jax.jit):
+        few, more, most = (count(jit, stack(depth)) for depth in (1, 2, 4))
+        assert few < more < most
+        assert most - more == 2 * (more - few)
+        assert count(jit, stack(1, 100), 100) == few
+    assert count(nnx.jit, stack(2)) > 3 * count(jax.jit, stack(2))
+
+
+@given(st.integers(1, 6), st.booleans())
+def test_arrays_cost_the_same_at_any_depth(depth, pass_by_name):
+    graphdef, state = nnx.split(stack(depth))
+    call = jax.jit(lambda state, x: nnx.merge(graphdef, state)(x))
+    arrays = nnx.as_pure(state)
+    counts = (
+        python_calls(call, state=arrays, x=jnp.ones(4)) if pass_by_name else python_calls(call, arrays, jnp.ones(4))
+    )
+    assert counts <= 4
+
+
+def test_what_is_counted_is_the_third_call():
+    counter = TraceCounter(forward)
+    model = stack(1)
+    python_calls(nnx.jit(counter), model, jnp.ones(4))
+    assert counter.traces == 1
+    assert model.layers[0].count[...] == 3.0
+    calls = []
+
+    def grows():
+        calls.append(None)
+        return [f() for f in [lambda: None] * 10 ** len(calls)]
+
+    assert python_calls(grows) == 1001
+
+
+def test_other_threads_do_not_count():
+    def work():
+        thread = threading.Thread(target=lambda: [f() for f in [lambda: None] * 500])
+        thread.start()
+        thread.join()
+
+    assert python_calls(work) < 100
+
+
+@pytest.mark.parametrize("collects", [True, False])
+@pytest.mark.parametrize("fails", [True, False])
+def test_profiler_and_collector_are_put_back(collects, fails):
+    calls, before = [], sys.getprofile()
+
+    def profiler(frame, event, argument):
+        pass
+
+    def function():
+        calls.append(gc.isenabled())
+        assert not (fails and len(calls) == 3), "on purpose"
+
+    was_enabled = gc.isenabled()
+    try:
+        (gc.enable if collects else gc.disable)()
+        sys.setprofile(profiler)
+        if fails:
+            with pytest.raises(AssertionError, match="on purpose"):
+                python_calls(function)
+        else:
+            python_calls(function)
+        found = sys.getprofile(), gc.isenabled()
+    finally:
+        sys.setprofile(before)
+        (gc.enable if was_enabled else gc.disable)()
+    assert found == (profiler, collects)
+    assert calls == [collects, collects, False]
+
+
+def test_calls_can_be_counted_within_a_count():
+    assert python_calls(lambda: python_calls(lambda: None)) > 1
+    assert sys.getprofile() is None
+
+
+class Clock:
+    """A clock that stands still until it is put forward."""
+
+    def __init__(self, monkeypatch):
+        self.now, self.order = 0, []
+        monkeypatch.setattr(time, "perf_counter_ns", lambda: self.now)
+
+    def takes(self, name, durations, until_ready=0):
+        """Return a function whose calls take so many nanoseconds, and its result some more."""
+        durations = iter(durations)
+
+        def wait():
+            self.now += until_ready
+
+        def function():
+            self.order.append(name)
+            self.now += next(durations)
+            result = type("Result", (), {"block_until_ready": lambda self: wait()})
+            return {"result": result()}
+
+        return function
+
+
+@given(st.lists(st.integers(0, 10**9), min_size=1, max_size=7), st.integers(0, 1000))
+def test_times_are_medians_in_microseconds(durations, until_ready):
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        clock = Clock(monkeypatch)
+        one = clock.takes("one", [10**12, *durations], until_ready)
+        two = clock.takes("two", [10**12, *durations[::-1]])
+        times = microseconds({"one": one, "two": two}, rounds=len(durations))
+    median = float(np.median(durations))
+    assert times == pytest.approx({"one": (median + until_ready) / 1000, "two": median / 1000})
+    assert clock.order == ["one", "two"] * (1 + len(durations))
+
+
+def test_by_default_there_are_100_rounds(monkeypatch):
+    clock = Clock(monkeypatch)
+    assert microseconds({"one": clock.takes("one", range(0, 101_000, 1000))}) == {"one": 50.5}
+    assert len(clock.order) == 101
+
+
+def test_no_functions_take_no_time():
+    assert microseconds({}) == {}
+
+
+def by_hand(nodes):
+    """Return the bytes of the leaves, each Variable once."""
+    return sum(leaf.nbytes for leaf in jax.tree.leaves(nnx.state(nodes)))
+
+
+def test_bytes_are_those_of_the_arrays():
+    model = stack(3)
+    model.rngs = nnx.Rngs(0, dropout=1)
+    model.half = nnx.Param(jnp.ones((3, 5), jnp.bfloat16))
+    model.bare = jnp.ones(7, jnp.int8)
+    model.tree = nnx.Variable({"a": jnp.ones(2), "b": [jnp.zeros((0, 4)), jnp.ones((), bool)]})
+    optimizer = nnx.Optimizer(model, optax.adam(0.1), wrt=nnx.Param)
+    assert nbytes(model, optimizer) == by_hand((model, optimizer)) == nbytes(model) + nbytes(optimizer)
+    assert nbytes(optimizer) == 2 * nbytes(nnx.state(model, nnx.Param)) + 8
+    assert nbytes(nnx.state(model, nnx.RngKey)) == 16
+    assert nbytes(model.bare) == 7
+    assert nbytes(model.tree) == 9
+    assert nbytes() == nbytes(nnx.State({})) == nbytes({"a": None}) == 0
+
+
+@given(st.lists(st.integers(0, 4), max_size=8))
+def test_a_shared_buffer_counts_once(numbers):
+    arrays = [jnp.ones(10 + number) for number in range(5)]
+    tree = [nnx.Param(arrays[number]) for number in numbers]
+    assert nbytes(*tree) == nbytes(tree) == 4 * sum(10 + number for number in set(numbers))
+
+
+@pytest.mark.parametrize(
+    ("copy", "times"),
+    [
+        (lambda model: model, 1),
+        (nnx.state, 1),
+        (nnx.clone, 1),
+        (lambda model: nnx.as_pure(nnx.state(model)), 1),
+        (lambda model: nnx.clone(model, arrays=True), 2),
+        (snapshot, 2),
+    ],
+    ids=["itself", "state", "clone", "pure", "copy", "snapshot"],
+)
+def test_copies_take_memory_and_clones_do_not(copy, times):
+    model = stack(2)
+    model.rngs, model.tied = nnx.Rngs(0), model.layers[0].bias
+    assert nbytes(model, copy(model)) == times * nbytes(model)
+
+
+def test_a_donated_array_takes_nothing_and_its_memory_is_used_again():
+    model = stack(2)
+    model.rngs = nnx.Rngs(0)
+    arrays, size = nnx.as_pure(nnx.state(model)), nbytes(model)
+    address = arrays["layers"][0]["kernel"].unsafe_buffer_pointer()
+    new = jax.jit(lambda arrays: jax.tree.map(lambda array: array, arrays), donate_argnums=0)(arrays)
+    assert nbytes(model) == nbytes(arrays) == 0
+    assert nbytes(arrays, new, model) == size
+    assert new["layers"][0]["kernel"].unsafe_buffer_pointer() == address
+
+
+def test_nnx_jit_gives_a_donated_model_its_new_arrays():
+    model, size = stack(1), nbytes(stack(1))
+    clone = nnx.clone(model)
+    nnx.jit(forward, donate_argnums=0)(model, jnp.ones(4))
+    assert (nbytes(model), nbytes(clone)) == (size, 0)
+    assert model.layers[0].count[...] == 1.0
+
+
+def test_an_abstract_model_counts_as_the_one_it_stands_for():
+    def build():
+        model = stack(2)
+        model.rngs, model.tied = nnx.Rngs(0), model.layers[0].bias
+        model.tree = nnx.Variable([jnp.ones(2), jnp.ones(2)])
+        return model, nnx.Optimizer(model, optax.adam(0.1), wrt=nnx.Param)
+
+    assert nbytes(*nnx.eval_shape(build)) == nbytes(*build())
+
+
+def test_each_device_counts():
+    def program():
+        import jax
+        import jax.numpy as jnp
+
+        from nnx_state import nbytes
+
+        with jax.set_mesh(jax.make_mesh((2,), ("data",))):
+            cut = jax.device_put(jnp.ones(8), jax.P("data"))
+            return nbytes(cut), nbytes(jax.device_put(jnp.ones(8), jax.P()))
+
+    assert run_on_devices(program, devices=2) == [(32, 64)]
+
+
+class Uncallable:
+    """Cannot be called."""
+
+
+@pytest.mark.parametrize("function", [None, 3, "step", jnp.ones(2), Uncallable()])
+def test_what_cannot_be_called_is_refused(function):
+    given = f"got a {type(function).__name__} that cannot be called: pass the function, not its result"
+    with pytest.raises(TypeError) as caught:
+        python_calls(function)
+    assert str(caught.value) == f"function must be a function, {given}: python_calls(step, model)."
+    called = []
+    with pytest.raises(TypeError) as caught:
+        microseconds({"first": lambda: called.append(1), "second": function})
+    assert str(caught.value) == f"second must be a function, {given}: lambda: step(model)."
+    assert called == []
+
+
+@pytest.mark.parametrize(("rounds", "error"), [(0, ValueError), (-1, ValueError), (1.5, TypeError), (True, TypeError)])
+def test_rounds_must_be_a_size(rounds, error):
+    with pytest.raises(error, match="rounds must be an int from 1 to 2147483647, got"):
+        microseconds({"len": lambda: len("")}, rounds=rounds)
+
+
+@pytest.mark.parametrize("leaf", [2, 2.0, np.ones(2)])
+def test_bytes_are_read_from_arrays_of_jax(leaf):
+    with pytest.raises(TypeError) as caught:
+        nbytes(stack(1), nnx.Dict(a=nnx.Variable(leaf)))
+    accepted = "nbytes must read arrays of JAX with values, or abstract ones"
+    remedy = "convert it with jnp.asarray, and call nbytes outside of traced functions."
+    assert str(caught.value) == f"{accepted}, got a {type(leaf).__name__} at 1.a: {remedy}"
+
+
+def test_a_traced_model_has_no_buffers():
+    with pytest.raises(TypeError, match=r"got a DynamicJaxprTracer at 0\.layers\.0\.bias: convert it"):
+        nnx.jit(nbytes)(stack(1))
