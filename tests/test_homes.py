@@ -56,7 +56,6 @@ class Adapter(nnx.Param):
         ("relu", STATIC),
         ("", STATIC),
     ],
-    ids=repr,
 )
 def test_the_fate_follows_from_the_home(value, expected):
     assert fates(value) == expected

@@ -161,9 +161,9 @@ class Stack(nnx.Module):
         Raises:
             TypeError: If a layer returns another shape or dtype than it takes.
         """
-        return _apply(x, self.layers)
+        return _apply(self.layers, x)
 
 
-@nnx.scan(in_axes=(nnx.Carry, 0), out_axes=nnx.Carry)
-def _apply(x: jax.Array, layer: Callable[[jax.Array], jax.Array]) -> jax.Array:
+@nnx.scan(in_axes=(0, nnx.Carry), out_axes=nnx.Carry)
+def _apply(layer: Callable[[jax.Array], jax.Array], x: jax.Array) -> jax.Array:
     return layer(x)
