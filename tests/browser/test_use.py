@@ -39,14 +39,16 @@ def test_a_pasted_error_finds_its_pitfall_first(context, pytestconfig):
         shown = (error for page, anchor in entry.proofs for _, error in proved(section(docs / page, anchor)))
         errors[entry.anchor] = next(error for error in shown if entry.covers(error))
     assert len(errors) >= 12
-    page = context().new_page()
+    page = context(permissions=["clipboard-read", "clipboard-write"]).new_page()
     page.goto("")
     page.keyboard.press("/")
     field = page.locator("[data-md-component=search-query]")
     sections = page.locator(".md-search-result__item").first.locator(".md-search-result__link[href*='#']")
     missed = []
     for anchor, error in errors.items():
-        field.fill(error)
+        page.evaluate("text => navigator.clipboard.writeText(text)", f"{error}\nand what follows")
+        field.fill("")
+        field.press("Control+V")
         try:
             expect(sections.first).to_have_attribute("href", re.compile(f"/pitfalls/(.*)#{anchor}$"), timeout=5000)
         except AssertionError:
