@@ -183,7 +183,7 @@ def run_on_devices(
     ]
     with ThreadPoolExecutor(processes) as pool:
         try:
-            tasks = [pool.submit(_talk, child, job) for child, job in zip(children, jobs, strict=True)]
+            tasks = [pool.submit(_talk, child, jobs[number]) for number, child in enumerate(children)]
             for task in as_completed(tasks):
                 task.result()  # raises as soon as one process failed; the others may wait for it
         finally:

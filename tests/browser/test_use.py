@@ -151,7 +151,7 @@ def test_wide_code_is_scrolled_by_keyboard(context, pages):
 def test_a_page_reads_without_scripts(context):
     page = context(java_script_enabled=False).new_page()
     page.goto(LESSON)
-    for shown in ("h1", ".language-python code", ".output code", ".md-nav__link[href]", ".md-footer__link"):
+    for shown in ("h1", ".language-python code", ".output code", ".md-tabs__link", ".md-footer__link"):
         expect(page.locator(shown).first).to_be_visible()
 
 
