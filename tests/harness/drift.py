@@ -101,7 +101,7 @@ def survives(module: str, source: str, files: list[Path]) -> tuple[bool, str]:
             os.killpg(process.pid, signal.SIGKILL)
             process.join()
         log = Path(folder, "log")
-        return process.exitcode == 0, log.read_text("utf-8") if log.exists() else ""
+        return process.exitcode == 0, log.read_text("utf-8", errors="replace") if log.exists() else ""
 
 
 def explained() -> dict[tuple[str, str, str], str]:
