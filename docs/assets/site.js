@@ -3,10 +3,17 @@
 const searched = new Promise((resolve) => {
   addEventListener("focusin", ({ target }) => target.matches("[data-md-component=search-query]") && resolve())
 })
+const { open, send } = XMLHttpRequest.prototype
+XMLHttpRequest.prototype.open = function (method, url) {
+  if (String(url).endsWith("/search/search_index.json")) this.send = () => searched.then(() => send.call(this))
+  open.apply(this, arguments)
+}
+
 // The theme searches when a key is let go; who pastes by mouse presses none.
 addEventListener("input", ({ target }) => {
   if (target.matches("[data-md-component=search-query]")) target.dispatchEvent(new Event("keyup"))
 })
+
 // An error is pasted as it stands: its first line counts, and its quotation marks ask for no exact phrase.
 addEventListener("paste", (event) => {
   if (!event.target.matches("[data-md-component=search-query]")) return
@@ -14,11 +21,6 @@ addEventListener("paste", (event) => {
   const [line] = event.clipboardData.getData("text").trim().split("\n")
   document.execCommand("insertText", false, line.replaceAll('"', " "))
 })
-const { open, send } = XMLHttpRequest.prototype
-XMLHttpRequest.prototype.open = function (method, url) {
-  if (String(url).endsWith("/search/search_index.json")) this.send = () => searched.then(() => send.call(this))
-  open.apply(this, arguments)
-}
 
 // What scrolls sideways can be focused, and so scrolled, by keyboard; what does not is no stop on the way.
 const sideways = new ResizeObserver((entries) => {

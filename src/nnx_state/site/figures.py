@@ -37,7 +37,7 @@ def svg(figure: Figure, description: str) -> str:
     text = re.sub(r"<metadata>.*?</metadata>|<style.*?</style>", "", file.getvalue(), flags=re.DOTALL)
     text = re.sub(r'<g id="[^"]*"', "<g", text).replace("#000000", "currentColor")
     shorter = re.compile(r"(\.\d)\d+")  # a tenth of a point is finer than a line is wide
-    text = re.sub(r' (?:d|x|y|transform)="[^"]*', lambda place: shorter.sub(r"\1", place[0]), text)
+    text = re.sub(r' (?:d|x|y)="[^"]*', lambda place: shorter.sub(r"\1", place[0]), text)
     text = re.sub(r"\n\s*", " ", text)
     _, _, element = text.partition("<svg ")
     return f'<svg role="img" aria-label="{html.escape(description)}" fill="currentColor" {element}'
