@@ -88,7 +88,7 @@ def test_a_module_is_watched_by_the_pages_that_reach_it():
     ],
 )
 def test_a_change_is_caught_by_the_pages_alone(right, wrong, survived):
-    multiprocessing.get_context("forkserver").set_forkserver_preload(drift.PRELOADED)
+    multiprocessing.get_context("forkserver").set_forkserver_preload([*drift.PRELOADED, "nnx_state"])
     source = Path(drift.PACKAGE, "linear.py").read_text("utf-8")
     assert right in source
     files = [drift.ROOT / "docs/lessons/linear.md"]

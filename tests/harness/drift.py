@@ -84,6 +84,8 @@ def attempt(files: list[Path], module: str, source: str, folder: str) -> None:
     sys.path[:0] = [f"{copied}/src", str(copied)]
     os.environ["PYTHONPATH"] = f"{copied}/src"
     sys.dont_write_bytecode = True
+    for name in [name for name in sys.modules if name.partition(".")[0] == "nnx_state"]:
+        del sys.modules[name]  # where others preload it, it would hide the copy
     import pytest
 
     options = ["-x", "-q", "--tb=short", "-pno:randomly", "-pno:cacheprovider", "-pno:hypothesispytest"]
