@@ -17,8 +17,7 @@ from nnx_state._paths import leaves
 
 P = ParamSpec("P")
 
-# Comprehensions are functions before Python 3.12; how often a dictionary compares depends on the order of hashes.
-_UNCOUNTED = {"<listcomp>", "<dictcomp>", "<setcomp>", "__eq__"}
+_COMPREHENSIONS = {"<listcomp>", "<dictcomp>", "<setcomp>"}  # functions of their own before Python 3.12
 
 
 def python_calls(function: Callable[P, Any], /, *args: P.args, **kwargs: P.kwargs) -> int:
@@ -30,7 +29,7 @@ def python_calls(function: Callable[P, Any], /, *args: P.args, **kwargs: P.kwarg
 
     Counted are the function itself, if it is written in Python, and all that it calls in this thread.
     A generator counts each time it goes on.
-    Comprehensions, `__eq__`, functions written in C and compiled code do not count.
+    Comprehensions, `__eq__` with all that it calls, functions written in C and compiled code do not count.
 
     Args:
         function: What to call; it must not donate its arguments, since it gets them three times.
@@ -69,7 +68,7 @@ def python_calls(function: Callable[P, Any], /, *args: P.args, **kwargs: P.kwarg
 
     def count(frame: FrameType, event: str, _argument: object) -> None:
         nonlocal total
-        total += event == "call" and frame.f_code.co_name not in _UNCOUNTED
+        total += event == "call" and frame.f_code.co_name not in _COMPREHENSIONS and not _compares(frame)
 
     for _ in range(2):
         function(*args, **kwargs)
@@ -166,6 +165,13 @@ def nbytes(*nodes: Any) -> int:
     """
     found = (buffer for path, leaf in leaves(nnx.state(nodes)) for buffer in _buffers(path, leaf))
     return sum(dict(found).values())
+
+
+def _compares(frame: FrameType | None) -> bool:
+    """Tell whether a frame belongs to a comparison: how many a dictionary makes depends on the order of hashes."""
+    while frame and frame.f_code.co_name != "__eq__":
+        frame = frame.f_back
+    return frame is not None
 
 
 def _finish(function: Callable[[], Any]) -> None:
