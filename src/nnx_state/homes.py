@@ -7,7 +7,7 @@ from typing import Any, get_args
 
 import jax
 import jax.numpy as jnp
-import optax  # type: ignore[import-untyped]  # it ships no types
+import optax
 import orbax.checkpoint as ocp
 from flax import nnx
 from jax.typing import ArrayLike

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import jax
-import optax  # type: ignore[import-untyped]  # it ships no types
+import optax
 from flax import nnx
 from flax.nnx import filterlib
 

@@ -19,7 +19,7 @@ DOCS = ROOT / "docs"
 PACKAGE = Path(nnx_state.__file__).parent
 MARKDOWN = [ROOT / "README.md", *sorted(DOCS.rglob("*.md"))]
 NOTEBOOKS = sorted(DOCS.glob("notebooks/*.py"))
-MODULES = sorted(PACKAGE.rglob("*.py"))
+MODULES = sorted(path for path in PACKAGE.rglob("*.py") if path.with_name("__init__.py").exists())
 LESSONS = sorted(page for page in DOCS.glob("lessons/*.md") if page.stem != "index")
 TEACHING = [page for page in MARKDOWN if page.parent.name != "reference"]  # a reference page shows docstrings
 

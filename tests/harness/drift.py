@@ -33,8 +33,8 @@ PRELOADED = ["jax", "flax.nnx", "optax", "orbax.checkpoint", "matplotlib.pyplot"
 def imported(codes: list[str]) -> set[str]:
     """Return the modules of the package that some code imports, also by way of its re-exports."""
     exported = {
-        alias.name: node.module.removeprefix("nnx_state.")
-        for node in ast.parse((PACKAGE / "__init__.py").read_text("utf-8")).body
+        alias.name: node.module
+        for node in ast.parse((PACKAGE / "__init__.pyi").read_text("utf-8")).body
         if isinstance(node, ast.ImportFrom)
         for alias in node.names
     }
