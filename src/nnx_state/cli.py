@@ -1,0 +1,127 @@
+"""The command line: `nnx-state`. Each verb is one call into a capability."""
+
+import contextlib
+import enum
+import json
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.markdown import Markdown
+
+from nnx_state.practice import verbs
+from nnx_state.practice.exercises import PracticeError
+
+
+class Format(enum.StrEnum):
+    """How the output is written."""
+
+    TEXT = "text"
+    JSON = "json"
+
+
+Slug = Annotated[str, typer.Argument(metavar="SLUG", help="The exercise, such as multi-param.")]
+As = Annotated[Format, typer.Option("--format", help="text for people, json for programs.")]
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
+practice = typer.Typer(no_args_is_help=True, help="Attempt a problem, and be told which mistake it was.")
+app.add_typer(practice, name="practice")
+
+
+@app.callback()
+def _nnx_state() -> None:
+    """Param, Variable, or neither? Exercises about Flax NNX state."""
+
+
+@practice.command("list")
+def list_all(form: As = Format.TEXT) -> None:
+    """Show every exercise and how far you are."""
+    _say(verbs.list_all(), form)
+
+
+@practice.command()
+def start(
+    slug: Annotated[str, typer.Argument(metavar="[SLUG]", help="The exercise; by default the next one.")] = "",
+    folder: Annotated[Path, typer.Argument(metavar="[DIR]", help="Where the file is written.")] = Path(),
+    form: As = Format.TEXT,
+) -> None:
+    """Write the file to begin with, and show the problem."""
+    _say(verbs.start(slug, folder), form)
+
+
+@practice.command()
+def check(
+    file: Annotated[
+        Path | None, typer.Argument(metavar="[FILE]", help="The attempt; by default the one begun.")
+    ] = None,
+    slug: Annotated[str, typer.Option("--exercise", metavar="SLUG", help="For a file of another name.")] = "",
+    form: As = Format.TEXT,
+) -> None:
+    """Grade an attempt. Exit codes: 0 it passed, 1 not yet, 2 it could not be run."""
+    _say(verbs.check(file, slug), form)
+
+
+@practice.command()
+def watch(
+    folder: Annotated[Path, typer.Argument(metavar="[DIR]", help="Where your attempts are.")] = Path(),
+    form: As = Format.TEXT,
+) -> None:
+    """Grade each attempt when it is saved, and go on when it passes. Ctrl-C ends."""
+    with contextlib.suppress(KeyboardInterrupt):
+        for outcome in verbs.watch(folder):
+            _print(outcome, form)
+
+
+@practice.command()
+def hint(
+    slug: Slug,
+    every: Annotated[bool, typer.Option("--all", help="Show all hints.")] = False,
+    form: As = Format.TEXT,
+) -> None:
+    """Show the next hint."""
+    _say(verbs.hint(slug, every), form)
+
+
+@practice.command()
+def solution(
+    slug: Slug,
+    force: Annotated[bool, typer.Option("--force", help="Show it before your attempt passes.")] = False,
+    form: As = Format.TEXT,
+) -> None:
+    """Show a solution, once your attempt passes."""
+    _say(verbs.solution(slug, force), form)
+
+
+@practice.command()
+def reset(slug: Slug, form: As = Format.TEXT) -> None:
+    """Begin again; your attempt is kept under another name."""
+    _say(verbs.reset(slug), form)
+
+
+def _say(outcome: verbs.Outcome, form: Format) -> None:
+    _print(outcome, form)
+    raise typer.Exit(outcome.code)
+
+
+def _print(outcome: verbs.Outcome, form: Format) -> None:
+    console = Console()
+    if form is Format.JSON:
+        print(json.dumps(outcome.data), flush=True)
+    elif console.is_terminal:
+        console.print(Markdown(outcome.text))
+        console.print()
+    else:
+        print(outcome.text, flush=True)
+
+
+def main() -> None:
+    """Run the command line; what cannot be done is told in one line, with exit code 2."""
+    try:
+        app()
+    except PracticeError as error:
+        print(error, file=sys.stderr)
+        sys.exit(verbs.COULD_NOT_RUN)
+    except KeyboardInterrupt:
+        sys.exit(130)

@@ -1,0 +1,21 @@
+import jax
+import jax.numpy as jnp
+from flax import nnx
+
+
+class MultiParam(nnx.Module):
+    def __init__(self, in_features, out_features, rngs):
+        key = rngs.params()
+        draw = jax.random.normal(key, (in_features, out_features))
+        self.kernel = nnx.Param(draw * (1.0 / jnp.sqrt(in_features)))
+        self.bias = nnx.Param(jnp.ones((out_features,)))
+        self.count = nnx.Variable(jnp.array(0.0))
+
+    def __call__(self, x):
+        return x @ self.kernel + self.bias
+
+
+def multi_param_forward(seed, x, features):
+    rngs = nnx.Rngs(int(seed))
+    model = MultiParam(x.shape[-1], int(features), rngs=rngs)
+    return model(x)

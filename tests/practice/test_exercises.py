@@ -1,0 +1,80 @@
+"""Every exercise: its starter is not started, its solutions pass, and each mistake is told from the others."""
+
+from pathlib import Path
+
+import pytest
+
+from harness.attempts import forked
+from nnx_state.practice.exercises import Exercise, common_diagnoses, exercises
+from nnx_state.practice.grading import grade
+
+EXERCISES = exercises()
+FILES = {"statement.md", "starter.py", "checks.py", "diagnoses.toml", "solution.py"}
+MISTAKES = [(exercise, path) for exercise in EXERCISES for path in sorted(exercise.folder.glob("mistakes/*.py"))]
+RIGHT = [
+    (exercise, path)
+    for exercise in EXERCISES
+    for path in [exercise.folder / "solution.py", *sorted(exercise.folder.glob("variants/*.py"))]
+]
+
+
+def named(value: object) -> str:
+    return value.slug if isinstance(value, Exercise) else value.stem
+
+
+def found(report) -> str:
+    return "\n".join(f"{one.finding.name}: {one.finding.seen}" for one in report.found) + "\n" + report.printed
+
+
+@pytest.mark.parametrize(("exercise", "path"), RIGHT, ids=named)
+def test_what_is_right_passes(exercise, path):
+    report = grade(exercise, path, runner=forked)
+    assert report.passed, found(report)
+
+
+@pytest.mark.parametrize(("exercise", "path"), MISTAKES, ids=named)
+def test_a_mistake_gets_its_diagnosis(exercise, path):
+    """A file is named after its diagnosis; what follows two dashes tells several spellings of one mistake apart."""
+    report = grade(exercise, path, runner=forked)
+    assert report.found, "it passes"
+    assert report.found[0].finding.name == path.stem.partition("--")[0], found(report)
+    for one in report.found:
+        has_words = one.finding.name in exercise.diagnoses or one.finding.kind in common_diagnoses()
+        assert has_words, f"What to do: explain {one.finding.name} in diagnoses.toml."
+
+
+@pytest.mark.parametrize("exercise", EXERCISES, ids=named)
+def test_a_starter_is_not_started(exercise, tmp_path):
+    report = grade(exercise, exercise.folder / "starter.py", runner=forked)
+    assert [one.finding.kind for one in report.found] == ["not-started"]
+
+
+@pytest.mark.parametrize("exercise", EXERCISES, ids=named)
+def test_a_starter_that_is_begun_is_unfinished_or_wrong(exercise, tmp_path):
+    begun = tmp_path / exercise.filename
+    begun.write_text(f"{exercise.starter}\nBEGUN = True\n", "utf-8")
+    assert not grade(exercise, begun, runner=forked).passed
+
+
+@pytest.mark.parametrize("exercise", EXERCISES, ids=named)
+def test_every_diagnosis_has_a_wrong_attempt(exercise):
+    proved = {path.stem.partition("--")[0] for _, path in MISTAKES if path.is_relative_to(exercise.folder)}
+    assert set(exercise.diagnoses) - proved == set(), "What to do: add a file to mistakes/, named after the diagnosis."
+
+
+@pytest.mark.parametrize("exercise", EXERCISES, ids=named)
+def test_an_exercise_has_these_files_and_no_others(exercise):
+    paths = [path for path in exercise.folder.rglob("*") if "__pycache__" not in path.parts and path.is_file()]
+    names = {path.relative_to(exercise.folder).as_posix() for path in paths}
+    assert names >= FILES
+    more = names - FILES
+    assert {name for name in more if Path(name).parent.name not in {"mistakes", "variants"}} == set()
+    assert {name for name in more if not name.endswith(".py")} == set()
+
+
+@pytest.mark.parametrize("exercise", EXERCISES, ids=named)
+def test_the_words_of_a_diagnosis_are_whole_sentences(exercise):
+    for diagnosis in exercise.diagnoses.values():
+        for text in (diagnosis.headline, diagnosis.why, diagnosis.next):
+            assert text.endswith(".") or text.endswith("?"), f"{diagnosis.name}: {text}"
+        assert len(diagnosis.headline) <= 90

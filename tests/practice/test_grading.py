@@ -1,0 +1,166 @@
+"""What can happen to an attempt while it runs: each gives its own message, and never a traceback of ours."""
+
+import subprocess
+import sys
+import time
+
+import pytest
+
+from harness.attempts import forked
+from nnx_state.practice import reports
+from nnx_state.practice.exercises import PracticeError, exercise
+from nnx_state.practice.grading import grade, run
+
+SEED = exercise("multi-param")
+
+
+@pytest.fixture
+def attempt(tmp_path):
+    """Return a function that writes an attempt: some code, and the solution below it."""
+
+    def write(code, below=SEED.solution):
+        path = tmp_path / "multi_param.py"
+        path.write_text(f"{code}\n{below}", "utf-8")
+        return path
+
+    return write
+
+
+def wait_for(condition):
+    end = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < end
+
+
+def running(text):
+    """Tell whether the command line of a process holds a text."""
+    return text in subprocess.run(["ps", "-ewwo", "args"], capture_output=True, text=True, check=True).stdout
+
+
+def primary(report):
+    assert not report.passed
+    assert "Traceback" not in reports.text(report)
+    return report.found[0].finding
+
+
+@pytest.mark.parametrize(
+    ("code", "kind", "line"),
+    [
+        ("exit()", "exited", 1),
+        ("x = 1\nraise SystemExit(3)", "exited", 2),
+        ("x = [\n", "syntax", 1),
+        ("x = 1\n    y = 2", "syntax", 2),
+        ("x = bytearray(40 * 2**30)", "memory", 1),
+        ("import jax.numpy as jnp\nx = jnp.ones((10_000, 1_000_000))", "memory", 2),
+        ("import os\nos._exit(0)", "crashed", None),
+        ("import os\nos.abort()", "crashed", None),
+        ("import flax.nnx as nnx\nnnx.Param = nnx.Variable", "patched", None),
+        ("import jax\njax.numpy.zeros = None", "patched", None),
+        ("import builtins\nbuiltins.len = int", "patched", None),
+        ("input()", "raised", 1),
+        ("import nothing_of_that_name", "raised", 1),
+        ("open('/dev/full', 'w').write('x' * 10**6)", "raised", 1),
+        ("while True: print('x' * 10**6)", "raised", 1),
+    ],
+)
+def test_what_happens_to_the_process_is_told(attempt, code, kind, line):
+    finding = primary(grade(SEED, attempt(code)))
+    assert (finding.kind, finding.line) == (kind, line)
+
+
+def test_an_endless_loop_is_stopped_and_its_line_named(attempt):
+    start = time.monotonic()
+    report = grade(SEED, attempt("n = 0\nwhile True:\n    n += 1"), limit=8)
+    assert time.monotonic() - start < 20
+    assert primary(report).kind == "timeout"
+    assert primary(report).line in (2, 3)
+    assert "while True:" in reports.text(report) or "n += 1" in reports.text(report)
+
+
+def test_a_check_ends_even_if_its_parent_is_gone(attempt, tmp_path):
+    path = attempt("while True: pass")
+    program = (
+        "from pathlib import Path\nfrom nnx_state.practice import exercises, grading\n"
+        f"grading.run(exercises.exercise('multi-param'), Path({str(path)!r}), Path({str(tmp_path)!r}), 4)"
+    )
+    parent = subprocess.Popen([sys.executable, "-c", program])
+    wait_for(lambda: (tmp_path / "record").exists())
+    parent.kill()
+    parent.wait()
+    wait_for(lambda: (tmp_path / "stack").stat().st_size and not running(str(path)))
+
+
+def test_an_endless_call_is_stopped_after_what_was_found_before(attempt):
+    code = SEED.solution.replace("nnx.Variable(", "nnx.Param(").replace(
+        "return x @", "while True: pass\n        return x @"
+    )
+    kinds = [one.finding.name for one in grade(SEED, attempt("", code), limit=10, runner=forked).found]
+    assert kinds[0] == "count-param"
+    assert kinds[-1] == "timeout"
+
+
+def test_what_an_attempt_started_ends_with_it(attempt, tmp_path):
+    alive = tmp_path / "alive"
+    program = f"import time\nwhile True:\n    open({str(alive)!r}, 'w').write(str(time.time()))\n    time.sleep(0.05)"
+    code = f"import os, subprocess, sys\nsubprocess.Popen([sys.executable, '-c', {program!r}])"
+    assert grade(SEED, attempt(f"{code}\nwhile not os.path.exists({str(alive)!r}): pass")).passed
+    before = alive.read_text()
+    time.sleep(0.3)
+    assert alive.read_text() == before
+
+
+def test_what_an_attempt_prints_is_shown_from_its_end(attempt):
+    report = grade(SEED, attempt("print('first' + ' ' * 5000)\nprint('last')"), runner=forked)
+    assert report.passed
+    assert "last" in report.printed
+    assert "first" not in report.printed
+
+
+def test_an_attempt_runs_in_an_empty_folder_with_few_variables(attempt, monkeypatch, tmp_path):
+    monkeypatch.setenv("SECRET", "1")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    (tmp_path / "beside.py").touch()
+    code = (
+        "import os, sys\nassert os.listdir() == [] and 'SECRET' not in os.environ\nassert os.getcwd() not in sys.path"
+    )
+    assert grade(SEED, attempt(code)).passed
+    assert primary(grade(SEED, attempt("import beside"))).kind == "raised"
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (None, "multi_param.py cannot be read: No such file or directory. `nnx-state practice start` writes"),
+        (b"\xff\xfe\x00", "multi_param.py is not text in UTF-8 (byte 0): save it in that encoding."),
+        (b"#" * 1_000_001, "multi_param.py has 1000001 bytes, 1000000 are allowed: is it a Python file?"),
+    ],
+)
+def test_what_cannot_be_graded_is_told(tmp_path, content, message):
+    path = tmp_path / "multi_param.py"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(PracticeError) as error:
+        grade(SEED, path)
+    assert message in str(error.value)
+
+
+@pytest.mark.parametrize("text", ["", "# nothing\n", f"# mine\n{SEED.starter}", f"\ufeff{SEED.starter}"])
+def test_a_starter_with_other_comments_is_not_started(attempt, text):
+    assert primary(grade(SEED, attempt(text, ""))).kind == "not-started"
+
+
+def test_null_bytes_and_depth_are_no_python(attempt):
+    assert primary(grade(SEED, attempt("x = 1\0"))).kind == "syntax"
+    assert primary(grade(SEED, attempt("(" * 500 + ")" * 500))).kind == "syntax"
+
+
+def test_a_process_that_cannot_start_is_told(attempt, monkeypatch):
+    monkeypatch.setattr(sys, "executable", "/bin/false")
+    finding = primary(grade(SEED, attempt("")))
+    assert (finding.kind, finding.seen) == ("crashed", "exit code 1 before the first stage")
+
+
+def test_the_forked_runner_of_these_tests_finds_what_the_real_one_finds(attempt):
+    for path in [SEED.folder / "mistakes" / "count-param.py", SEED.folder / "solution.py"]:
+        findings = [[one.finding for one in grade(SEED, path, runner=runner).found] for runner in (run, forked)]
+        assert findings[0] == findings[1]

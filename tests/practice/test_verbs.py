@@ -1,0 +1,248 @@
+"""The verbs, as a learner meets them on the command line."""
+
+import json
+import os
+import pty
+import subprocess
+import sys
+import threading
+from queue import Queue
+
+import pytest
+
+from nnx_state.practice import grading, progress, verbs
+from nnx_state.practice.exercises import PracticeError, exercise, exercises
+
+SEED = exercise("multi-param")
+MISTAKE = (SEED.folder / "mistakes" / "count-param.py").read_text("utf-8")
+NNX_STATE = [sys.executable, "-m", "nnx_state", "practice"]
+
+
+def practice(*arguments, **variables):
+    command = [*NNX_STATE, *map(str, arguments)]
+    done = subprocess.run(command, capture_output=True, text=True, env=os.environ | variables, check=False)
+    assert "Traceback" not in done.stdout + done.stderr
+    return done
+
+
+@pytest.fixture
+def passing(monkeypatch):
+    """Let every attempt pass without running it."""
+
+    def grade(one, path):
+        return grading.Report(one, path, path.read_text("utf-8"), (), "", 0.0)
+
+    monkeypatch.setattr(verbs, "grade", grade)
+
+
+def test_a_learner_gets_from_the_start_to_the_next_exercise(learner):
+    started = practice("start", "multi-param")
+    assert started.returncode == 0
+    assert "Write `multi_param_forward(seed, x, features)`." in started.stdout
+    file = learner / "multi_param.py"
+    assert file.read_text("utf-8") == SEED.starter
+
+    untouched = practice("check")
+    assert untouched.returncode == 1
+    assert "**Not yet.** The file is still the starter." in untouched.stdout
+
+    file.write_text(MISTAKE, "utf-8")
+    wrong = practice("check")
+    assert wrong.returncode == 1
+    for part in (
+        "**Not yet.** The count is a Param.",
+        "multi_param.py:12: self.count = nnx.Param(jnp.array(0.0))",
+        "- Seen: a Param of float32[] in `count`",
+        "- Expected: a Variable in `count`",
+        "One step of adamw(0.1, weight_decay=0.1) turned a count of 5 into 4.95.",
+        "Next: Training must leave a counter alone: wrap it in `nnx.Variable`.",
+        "Read: lessons/multi-param/#a-counter-tagged-param",
+    ):
+        assert part in wrong.stdout
+
+    assert practice("solution", "multi-param").returncode == 1
+    assert "**Hint 1 of 3: which wrapper?**" in practice("hint", "multi-param").stdout
+    file.write_text(SEED.solution, "utf-8")
+    right = practice("check", "--format", "json")
+    assert right.returncode == 0
+    assert json.loads(right.stdout)["passed"] is True
+    assert "self.count = nnx.Variable" in practice("solution", "multi-param").stdout
+    listed = practice("list").stdout
+    assert "passed   multi-param" in listed
+    assert f"1 of {len(exercises())} passed. Next: `nnx-state practice start homes`" in listed
+
+
+def test_start_leaves_work_as_it_is(learner):
+    file = learner / "linear.py"
+    file.write_text("mine", "utf-8")
+    outcome = verbs.start("linear")
+    assert "is there already and is left as it is" in outcome.text
+    assert file.read_text("utf-8") == "mine"
+    assert [path.name for path in learner.iterdir()] == ["linear.py"]
+
+
+def test_start_goes_on_where_the_learner_is(learner, passing):
+    assert verbs.start().data["exercise"] == "homes"
+    verbs.check()
+    assert verbs.start(folder=learner / "new" / "folder").data["exercise"] == "linear"
+    assert (learner / "new" / "folder" / "linear.py").exists()
+    for one in exercises():
+        verbs.start(one.slug)
+        verbs.check(learner / one.filename)
+    assert "All exercises have passed" in verbs.start().text
+    assert "That was the last exercise" in verbs.list_all().text
+
+
+def test_check_takes_the_exercise_that_is_begun_or_a_name_or_a_file(learner, passing):
+    with pytest.raises(PracticeError, match="homes was never started: `nnx-state practice start homes` does that"):
+        verbs.check()
+    verbs.start("filters")
+    verbs.start("caches")
+    assert verbs.check().data["exercise"] == "filters"
+    assert verbs.check().data["exercise"] == "caches"
+    assert verbs.check(name="filters").data["exercise"] == "filters"
+    other = learner / "other.py"
+    other.write_text(SEED.solution, "utf-8")
+    assert verbs.check(other, "multi_param").data["exercise"] == "multi-param"
+    with pytest.raises(PracticeError, match=r"tells no exercise: name it with --exercise SLUG"):
+        verbs.check(other)
+    with pytest.raises(PracticeError, match="No exercise is named 'nothing': choose one of homes, linear"):
+        verbs.check(other, "nothing")
+
+
+def test_hints_come_one_by_one_or_all():
+    titles = [title for title, _ in SEED.hints]
+    for number in (1, 2, 3, 3):
+        shown = verbs.hint("multi-param").data["hints"]
+        assert [hint["title"] for hint in shown] == [titles[number - 1]]
+    assert [hint["title"] for hint in verbs.hint("multi-param", every=True).data["hints"]] == titles
+    assert "](" not in verbs.hint("multi-param", every=True).text  # a link would lead nowhere
+
+
+def test_a_solution_opens_by_force():
+    assert verbs.solution("multi-param").data["solution"] is None
+    assert verbs.solution("multi-param", force=True).data["solution"] == SEED.solution
+
+
+def test_reset_keeps_every_attempt(learner):
+    with pytest.raises(PracticeError, match="multi-param was never started"):
+        verbs.reset("multi-param")
+    verbs.start("multi-param")
+    file = learner / "multi_param.py"
+    for number, text in enumerate(("one", "two"), start=1):
+        file.write_text(text, "utf-8")
+        kept = learner / f"multi_param.{number}.bak.py"
+        assert verbs.reset("multi-param").data["kept"] == str(kept)
+        assert kept.read_text("utf-8") == text
+        assert file.read_text("utf-8") == SEED.starter
+    file.unlink()
+    assert verbs.reset("multi-param").data["kept"] == ""
+    assert file.read_text("utf-8") == SEED.starter
+    assert len(list(learner.iterdir())) == 3
+
+
+def test_without_links_files_are_copied(learner, monkeypatch):
+    def link(old, new):
+        raise OSError("no links here")
+
+    monkeypatch.setattr(os, "link", link)
+    verbs.start("multi-param")
+    assert verbs.reset("multi-param").data["kept"].endswith("multi_param.1.bak.py")
+    assert sorted(path.name for path in learner.iterdir()) == ["multi_param.1.bak.py", "multi_param.py"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["start", "nothing"], "No exercise is named 'nothing': choose one of homes, linear"),
+        (["start", "linear", "/proc/x"], "/proc/x/linear.py cannot be written: No such file or directory."),
+        (["check"], "homes was never started"),
+        (["check", "linear.py"], "linear.py cannot be read: No such file or directory."),
+        (["watch", "nowhere"], "nowhere is no folder: name the one that your attempts are in."),
+        (["hint"], "Missing argument 'SLUG'"),
+        (["solve"], "No such command 'solve'"),
+    ],
+)
+def test_what_cannot_be_done_is_told_with_code_2(arguments, message):
+    done = practice(*arguments)
+    assert done.returncode == 2
+    assert message in done.stderr
+    assert done.stdout == ""
+
+
+def test_a_notice_about_the_progress_file_is_shown():
+    path = progress.default_path()
+    path.parent.mkdir()
+    path.write_text("{", "utf-8")
+    assert "The progress file could not be read" in practice("list").stdout
+
+
+def in_a_terminal(*arguments, **variables):
+    """Return what the command line writes to a terminal."""
+    leader, follower = pty.openpty()
+    process = subprocess.Popen(
+        [*NNX_STATE, *arguments], stdout=follower, stderr=follower, env=os.environ | {"TERM": "xterm"} | variables
+    )
+    os.close(follower)
+    text = b""
+    while True:
+        try:
+            text += os.read(leader, 4096)
+        except OSError:  # the other end is closed
+            break
+    assert process.wait() == 0
+    return text.decode()
+
+
+def test_colours_are_for_terminals_that_want_them(monkeypatch):
+    for name in ("NO_COLOR", "FORCE_COLOR"):
+        monkeypatch.delenv(name, raising=False)
+    assert "\x1b[" not in practice("start", "linear").stdout
+    assert "\x1b[3" in in_a_terminal("solution", "linear", "--force")
+    assert "\x1b[3" not in in_a_terminal("solution", "linear", "--force", NO_COLOR="1")
+
+
+class Watching:
+    """A running `watch`, line by line as JSON."""
+
+    def __init__(self, folder):
+        command = [*NNX_STATE, "watch", str(folder), "--format", "json"]
+        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        self.lines = Queue()
+        threading.Thread(target=self._read, daemon=True).start()
+
+    def _read(self):
+        for line in self.process.stdout:
+            self.lines.put(json.loads(line))
+
+    def until(self, key):
+        """Return the next output that has a key."""
+        while key not in (found := self.lines.get(timeout=60)):
+            pass
+        return found
+
+
+def test_watch_checks_on_save_and_moves_on(learner):
+    watching = Watching(learner)
+    try:
+        assert watching.until("written")["exercise"] == "homes"
+        file = learner / "homes.py"
+        file.write_text(f"{exercise('homes').starter}\nBEGUN = True\n", "utf-8")
+        assert watching.until("checking")["exercise"] == "homes"
+        assert watching.until("diagnoses")["passed"] is False
+        (learner / "notes.txt").write_text("no attempt", "utf-8")
+        file.write_bytes(b"\xff")
+        assert "not text in UTF-8" in watching.until("error")["error"]
+        new = learner / "homes.py.new"  # many editors write beside and rename
+        new.write_text(exercise("homes").solution, "utf-8")
+        new.replace(file)
+        assert watching.until("diagnoses")["passed"] is True
+        assert watching.until("written") | {"problem": ""} == {
+            "exercise": "linear",
+            "file": str(learner / "linear.py"),
+            "written": True,
+            "problem": "",
+        }
+    finally:
+        watching.process.send_signal(2)
+        assert watching.process.wait() == 0
