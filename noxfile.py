@@ -70,15 +70,16 @@ def serve(session: nox.Session) -> None:
 
 
 @nox.session
-def notebooks(session: nox.Session) -> None:
-    """Write each lesson as a Jupyter notebook, for readers to download."""
+def generate(session: nox.Session) -> None:
+    """Write what is generated and committed: the page of each exercise, and each lesson as a Jupyter notebook."""
+    run(session, "nnx_state.site.problems")
     run(session, "nnx_state.site.downloads")
 
 
 @nox.session
 def build(session: nox.Session) -> None:
     """Build the site into ``site``; a warning is an error."""
-    notebooks(session)
+    generate(session)
     run(session, "mkdocs", "build", "--strict", *session.posargs)
 
 
@@ -142,6 +143,13 @@ def drift(session: nox.Session) -> None:
     """Change the modules in every small way, and list the changes that no page notices; ``-- MODULE …`` for some."""
     session.env["PYTHONPATH"] = "tests"
     run(session, "harness.drift", *session.posargs)
+
+
+@nox.session
+def grading(session: nox.Session) -> None:
+    """Change the solutions in every small way, and list the changes that no check notices; ``-- SLUG …`` for some."""
+    session.env["PYTHONPATH"] = "tests"
+    run(session, "harness.grading", *session.posargs)
 
 
 @nox.session

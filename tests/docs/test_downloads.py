@@ -73,7 +73,7 @@ def test_with_addresses_links_lead_to_the_site_and_the_package_is_installed():
 
 def test_the_notebooks_are_those_of_the_lessons_as_they_are_now(tmp_path):
     fresh = write_beside(tmp_path)
-    fix = "What to do: python noxfile.py notebooks"
+    fix = "What to do: python noxfile.py generate"
     assert sorted(path.name for path in (DOCS / FOLDER).iterdir()) == sorted(fresh), fix
     stale = [name for name, text in fresh.items() if (DOCS / FOLDER / name).read_text("utf-8") != text]
     assert not stale, fix
