@@ -71,8 +71,9 @@ def serve(session: nox.Session) -> None:
 
 @nox.session
 def generate(session: nox.Session) -> None:
-    """Write what is generated and committed: the page of each exercise, and each lesson as a Jupyter notebook."""
+    """Write what is generated and committed: exercises, claims, and each lesson as a Jupyter notebook."""
     run(session, "nnx_state.site.problems")
+    run(session, "nnx_state.site.verdicts")
     run(session, "nnx_state.site.downloads")
 
 
@@ -150,6 +151,13 @@ def grading(session: nox.Session) -> None:
     """Change the solutions in every small way, and list the changes that no check notices; ``-- SLUG …`` for some."""
     session.env["PYTHONPATH"] = "tests"
     run(session, "harness.grading", *session.posargs)
+
+
+@nox.session
+def matrix(session: nox.Session) -> None:
+    """Run all claims on every release of Flax that matters; ``-- --help`` says what else it can do."""
+    session.env["PYTHONPATH"] = "tests"
+    run(session, "harness.matrix", *session.posargs)
 
 
 @nox.session

@@ -11,8 +11,9 @@ import typer
 from rich.console import Console
 from rich.markdown import Markdown
 
+from nnx_state._outcome import COULD_NOT_RUN, Outcome, RefusedError
+from nnx_state.claims import verbs as claims_verbs
 from nnx_state.practice import verbs
-from nnx_state.practice.exercises import PracticeError
 
 
 class Format(enum.StrEnum):
@@ -100,12 +101,25 @@ def reset(slug: Slug, form: As = Format.TEXT) -> None:
     _say(verbs.reset(slug), form)
 
 
-def _say(outcome: verbs.Outcome, form: Format) -> None:
+@app.command()
+def claims(
+    names: Annotated[list[str] | None, typer.Argument(metavar="[ID]...", help="The claims; all by default.")] = None,
+    topic: Annotated[str, typer.Option(metavar="TOPIC", help="All claims of a topic.")] = "",
+    jobs: Annotated[int, typer.Option(min=1, help="How many claims run at a time.")] = 1,
+    form: As = Format.TEXT,
+) -> None:
+    """Run the claims of the site on your Flax. Exit codes: 0 all as published, 1 some differ, 2 not comparable."""
+    for outcome in claims_verbs.check(names or [], topic, jobs):
+        _print(outcome, form)
+    raise typer.Exit(outcome.code)
+
+
+def _say(outcome: Outcome, form: Format) -> None:
     _print(outcome, form)
     raise typer.Exit(outcome.code)
 
 
-def _print(outcome: verbs.Outcome, form: Format) -> None:
+def _print(outcome: Outcome, form: Format) -> None:
     console = Console()
     if form is Format.JSON:
         print(json.dumps(outcome.data), flush=True)
@@ -120,8 +134,8 @@ def main() -> None:
     """Run the command line; what cannot be done is told in one line, with exit code 2."""
     try:
         app()
-    except PracticeError as error:
+    except RefusedError as error:
         print(error, file=sys.stderr)
-        sys.exit(verbs.COULD_NOT_RUN)
+        sys.exit(COULD_NOT_RUN)
     except KeyboardInterrupt:
         sys.exit(130)

@@ -7,8 +7,9 @@ import time
 import pytest
 
 from harness.attempts import forked
+from nnx_state._outcome import RefusedError
 from nnx_state.practice import reports
-from nnx_state.practice.exercises import PracticeError, exercise
+from nnx_state.practice.exercises import exercise
 from nnx_state.practice.grading import grade, run
 
 SEED = exercise("multi-param")
@@ -139,7 +140,7 @@ def test_what_cannot_be_graded_is_told(tmp_path, content, message):
     path = tmp_path / "multi_param.py"
     if content is not None:
         path.write_bytes(content)
-    with pytest.raises(PracticeError) as error:
+    with pytest.raises(RefusedError) as error:
         grade(SEED, path)
     assert message in str(error.value)
 

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from nnx_state._outcome import RefusedError
 from nnx_state.practice import progress
-from nnx_state.practice.exercises import PracticeError
 from nnx_state.practice.progress import Entry
 
 ENTRY = {"file": "/a/linear.py", "hints": 2, "passed": True}
@@ -91,9 +91,9 @@ def test_a_second_broken_file_does_not_replace_the_first():
 def test_a_newer_version_is_left_alone():
     path = write({"version": 2, "exercises": {}})
     before = path.read_bytes()
-    with pytest.raises(PracticeError, match=r"is of version 2, this program knows 1: upgrade nnx-state"):
+    with pytest.raises(RefusedError, match=r"is of version 2, this program knows 1: upgrade nnx-state"):
         progress.load()
-    with pytest.raises(PracticeError), progress.changing():
+    with pytest.raises(RefusedError), progress.changing():
         pass
     assert path.read_bytes() == before
 
@@ -134,7 +134,7 @@ def test_another_process_that_holds_it_is_named(monkeypatch):
     monkeypatch.setattr(progress, "PATIENCE", 0.1)
     with (
         filelock.FileLock(path.with_suffix(".lock"), thread_local=False),
-        pytest.raises(PracticeError, match=r"Another nnx-state holds .*progress.json: end it, or wait for it\."),
+        pytest.raises(RefusedError, match=r"Another nnx-state holds .*progress.json: end it, or wait for it\."),
         progress.changing(),
     ):
         pass
@@ -142,8 +142,8 @@ def test_another_process_that_holds_it_is_named(monkeypatch):
 
 def test_a_place_that_cannot_be_written_is_named(monkeypatch):
     monkeypatch.setenv("NNX_STATE_PROGRESS", "/proc/nothing/progress.json")
-    with pytest.raises(PracticeError, match=r"/proc/nothing/progress.json cannot be written: No such file"):
+    with pytest.raises(RefusedError, match=r"/proc/nothing/progress.json cannot be written: No such file"):
         add_hint(0)
     monkeypatch.setenv("NNX_STATE_PROGRESS", "/proc")
-    with pytest.raises(PracticeError, match=r"The progress file /proc cannot be read: Is a directory"):
+    with pytest.raises(RefusedError, match=r"The progress file /proc cannot be read: Is a directory"):
         progress.load()

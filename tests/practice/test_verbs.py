@@ -10,8 +10,9 @@ from queue import Queue
 
 import pytest
 
+from nnx_state._outcome import RefusedError
 from nnx_state.practice import grading, progress, verbs
-from nnx_state.practice.exercises import PracticeError, exercise, exercises
+from nnx_state.practice.exercises import exercise, exercises
 
 SEED = exercise("multi-param")
 MISTAKE = (SEED.folder / "mistakes" / "count-param.py").read_text("utf-8")
@@ -94,7 +95,7 @@ def test_start_goes_on_where_the_learner_is(learner, passing):
 
 
 def test_check_takes_the_exercise_that_is_begun_or_a_name_or_a_file(learner, passing):
-    with pytest.raises(PracticeError, match="homes was never started: `nnx-state practice start homes` does that"):
+    with pytest.raises(RefusedError, match="homes was never started: `nnx-state practice start homes` does that"):
         verbs.check()
     verbs.start("filters")
     verbs.start("caches")
@@ -104,9 +105,9 @@ def test_check_takes_the_exercise_that_is_begun_or_a_name_or_a_file(learner, pas
     other = learner / "other.py"
     other.write_text(SEED.solution, "utf-8")
     assert verbs.check(other, "multi_param").data["exercise"] == "multi-param"
-    with pytest.raises(PracticeError, match=r"tells no exercise: name it with --exercise SLUG"):
+    with pytest.raises(RefusedError, match=r"tells no exercise: name it with --exercise SLUG"):
         verbs.check(other)
-    with pytest.raises(PracticeError, match="No exercise is named 'nothing': choose one of homes, linear"):
+    with pytest.raises(RefusedError, match="No exercise is named 'nothing': choose one of homes, linear"):
         verbs.check(other, "nothing")
 
 
@@ -125,7 +126,7 @@ def test_a_solution_opens_by_force():
 
 
 def test_reset_keeps_every_attempt(learner):
-    with pytest.raises(PracticeError, match="multi-param was never started"):
+    with pytest.raises(RefusedError, match="multi-param was never started"):
         verbs.reset("multi-param")
     verbs.start("multi-param")
     file = learner / "multi_param.py"

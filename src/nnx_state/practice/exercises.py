@@ -7,6 +7,8 @@ import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 
+from nnx_state._outcome import RefusedError
+
 FOLDER = Path(__file__).parent
 # The order of the lessons, from the first.
 SLUGS = (
@@ -31,10 +33,6 @@ SLUGS = (
     "cost",
 )
 _HINT = re.compile(r"^/// details \| Hint \d+: ([^\n]*)\n\n(.*?)\n\n///$", re.DOTALL | re.MULTILINE)
-
-
-class PracticeError(Exception):
-    """What was asked for cannot be done; the message says why, and what to do."""
 
 
 @dataclass(frozen=True)
@@ -159,11 +157,11 @@ def exercise(name: str) -> Exercise:
     """Return an exercise by its name; `multi_param` and `multi_param.py` mean `multi-param`.
 
     Raises:
-        PracticeError: If there is no such exercise.
+        RefusedError: If there is no such exercise.
     """
     slug = name.removesuffix(".py").replace("_", "-")
     if slug not in SLUGS:
-        raise PracticeError(f"No exercise is named {name!r}: choose one of {', '.join(SLUGS)}.")
+        raise RefusedError(f"No exercise is named {name!r}: choose one of {', '.join(SLUGS)}.")
     return Exercise(slug)
 
 

@@ -17,7 +17,8 @@ from pathlib import Path
 
 import platformdirs
 
-from nnx_state.practice.exercises import Diagnosis, Exercise, PracticeError
+from nnx_state._outcome import RefusedError
+from nnx_state.practice.exercises import Diagnosis, Exercise
 from nnx_state.practice.findings import Finding, Record
 
 LIMIT = 30.0  # seconds for one attempt
@@ -73,7 +74,7 @@ def grade(exercise: Exercise, path: Path, limit: float = LIMIT, runner: Runner |
         runner: what runs it; by default a new Python.
 
     Raises:
-        PracticeError: If there is no such file, or it is not a text of at most a million bytes.
+        RefusedError: If there is no such file, or it is not a text of at most a million bytes.
     """
     start = time.monotonic()
     source = _read(path)
@@ -144,13 +145,13 @@ def _read(path: Path) -> str:
         data = path.read_bytes()
     except OSError as error:
         why = f"{path} cannot be read: {error.strerror}"
-        raise PracticeError(f"{why}. `nnx-state practice start` writes a file to begin with.") from None
+        raise RefusedError(f"{why}. `nnx-state practice start` writes a file to begin with.") from None
     if len(data) > LONGEST:
-        raise PracticeError(f"{path} has {len(data)} bytes, {LONGEST} are allowed: is it a Python file?")
+        raise RefusedError(f"{path} has {len(data)} bytes, {LONGEST} are allowed: is it a Python file?")
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise PracticeError(f"{path} is not text in UTF-8 (byte {error.start}): save it in that encoding.") from None
+        raise RefusedError(f"{path} is not text in UTF-8 (byte {error.start}): save it in that encoding.") from None
 
 
 def _before_running(exercise: Exercise, source: str) -> list[Finding]:

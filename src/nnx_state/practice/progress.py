@@ -12,7 +12,7 @@ from typing import Any
 import filelock
 import platformdirs
 
-from nnx_state.practice.exercises import PracticeError
+from nnx_state._outcome import RefusedError
 
 VERSION = 1
 PATIENCE = 10  # seconds to wait for another process
@@ -62,7 +62,7 @@ def load() -> Progress:
     A file that cannot be understood is renamed, so that nothing is lost, and progress starts afresh.
 
     Raises:
-        PracticeError: If a newer version of this program wrote the file, or it cannot be read or renamed.
+        RefusedError: If a newer version of this program wrote the file, or it cannot be read or renamed.
     """
     path = default_path()
     try:
@@ -76,7 +76,7 @@ def load() -> Progress:
         why = f"The progress file could not be read ({type(error).__name__}: {error})."
         return Progress(notice=f"{why} It is kept as {kept}, and a new one begins.")
     except OSError as error:
-        raise PracticeError(f"The progress file {path} cannot be read: {error.strerror}.") from None
+        raise RefusedError(f"The progress file {path} cannot be read: {error.strerror}.") from None
 
 
 @contextlib.contextmanager
@@ -84,7 +84,7 @@ def changing() -> Iterator[Progress]:
     """Read the progress, let it be changed, and write it back; other processes wait meanwhile.
 
     Raises:
-        PracticeError: As in `load`, and if the file cannot be written.
+        RefusedError: As in `load`, and if the file cannot be written.
     """
     path = default_path()
     lock = filelock.FileLock(path.with_suffix(".lock"), timeout=PATIENCE)
@@ -104,7 +104,7 @@ def replace(path: Path, text: str) -> None:
     """Write a file as a whole: whoever reads it meets the old text or the new one, even after a crash.
 
     Raises:
-        PracticeError: If it cannot be written.
+        RefusedError: If it cannot be written.
     """
     new = path.with_name(f".{path.name}.{os.getpid()}.new")
     with _clear_errors(path):
@@ -121,7 +121,7 @@ def replace(path: Path, text: str) -> None:
 def _entries(content: Any) -> dict[str, Entry]:
     """Take what an older version wrote too: fields that it did not know have their defaults."""
     if content.get("version", 0) > VERSION:
-        raise PracticeError(
+        raise RefusedError(
             f"The progress file {default_path()} is of version {content['version']}, this program knows {VERSION}: "
             "upgrade nnx-state, or move the file away."
         )
@@ -145,6 +145,6 @@ def _clear_errors(path: Path) -> Iterator[None]:
     try:
         yield
     except filelock.Timeout:
-        raise PracticeError(f"Another nnx-state holds {path}: end it, or wait for it.") from None
+        raise RefusedError(f"Another nnx-state holds {path}: end it, or wait for it.") from None
     except OSError as error:
-        raise PracticeError(f"{path} cannot be written: {error.strerror}.") from None
+        raise RefusedError(f"{path} cannot be written: {error.strerror}.") from None

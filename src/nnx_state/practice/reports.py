@@ -10,14 +10,15 @@ from nnx_state.practice.grading import Diagnosed, Report
 _LINK = re.compile(r"\[([^\]]*)\]\((?:\.\./)?([^)]*)\)")
 
 
-def address(lesson: str) -> str:
+def address(lesson: str, site: str | None = None) -> str:
     """Return the address of a page and heading: `lessons/linear.md#see` becomes `lessons/linear/#see`.
 
-    The site's own address comes before it where the variable SITE_URL names it.
+    The address of the site comes before it: `site`, or what the variable SITE_URL holds.
     """
     page, _, anchor = lesson.partition("#")
     folder = re.sub(r"(^|/)index$", r"\1", page.removesuffix(".md"))
-    return f"{os.environ.get('SITE_URL', '')}{folder.rstrip('/')}/{'#' if anchor else ''}{anchor}"
+    site = os.environ.get("SITE_URL", "") if site is None else site
+    return f"{site}{folder.rstrip('/')}/{'#' if anchor else ''}{anchor}"
 
 
 def without_links(markdown: str) -> str:

@@ -4,32 +4,14 @@ import itertools
 import os
 import shutil
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import watchfiles
 
+from nnx_state._outcome import COULD_NOT_RUN, DONE, NOT_YET, Outcome, RefusedError
 from nnx_state.practice import progress, reports
-from nnx_state.practice.exercises import Exercise, PracticeError, exercise, exercises
+from nnx_state.practice.exercises import Exercise, exercise, exercises
 from nnx_state.practice.grading import grade
-
-PASSED, NOT_YET, COULD_NOT_RUN = 0, 1, 2  # exit codes
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What a verb has done.
-
-    Attributes:
-        text: what to tell the learner, in Markdown.
-        data: the same for programs.
-        code: the exit code.
-    """
-
-    text: str
-    data: dict[str, Any] = field(default_factory=dict)
-    code: int = PASSED
 
 
 def list_all() -> Outcome:
@@ -53,7 +35,7 @@ def start(name: str = "", folder: Path = Path()) -> Outcome:
     A file that is there already is left as it is.
 
     Raises:
-        PracticeError: If the exercise is unknown or the file cannot be written.
+        RefusedError: If the exercise is unknown or the file cannot be written.
     """
     with progress.changing() as known:
         one = exercise(name) if name else _next(known)
@@ -76,7 +58,7 @@ def check(file: Path | None = None, name: str = "") -> Outcome:
         name: the exercise, for a file of another name.
 
     Raises:
-        PracticeError: If there is nothing to check.
+        RefusedError: If there is nothing to check.
     """
     known = progress.load()
     one, path = _chosen(known, file, name)
@@ -89,17 +71,17 @@ def check(file: Path | None = None, name: str = "") -> Outcome:
         text += f" {_then(_next(known))}"
     else:
         text += f"\n\nStuck? `nnx-state practice hint {one.slug}`"
-    return Outcome(_with_notice(known, text), data, PASSED if report.passed else NOT_YET)
+    return Outcome(_with_notice(known, text), data, DONE if report.passed else NOT_YET)
 
 
 def watch(folder: Path = Path()) -> Iterator[Outcome]:
     """Check each file of an exercise in a folder when it is saved, and go on to the next exercise when one passes.
 
     Raises:
-        PracticeError: If there is no such folder.
+        RefusedError: If there is no such folder.
     """
     if not folder.is_dir():
-        raise PracticeError(f"{folder} is no folder: name the one that your attempts are in.")
+        raise RefusedError(f"{folder} is no folder: name the one that your attempts are in.")
     files = {(folder / one.filename).resolve(): one for one in exercises()}
     changes = watchfiles.watch(folder, debounce=100, step=20, rust_timeout=500, yield_on_timeout=True, recursive=False)
     next(changes)  # from here on no save is missed
@@ -111,10 +93,10 @@ def watch(folder: Path = Path()) -> Iterator[Outcome]:
             yield Outcome(f"Checking `{path.name}` …", {"exercise": one.slug, "checking": str(path)})
             try:
                 outcome = check(path)
-            except PracticeError as error:  # such as a file that the editor has taken away again
+            except RefusedError as error:  # such as a file that the editor has taken away again
                 outcome = Outcome(str(error), {"exercise": one.slug, "error": str(error)}, COULD_NOT_RUN)
             yield outcome
-            if outcome.code == PASSED:
+            if outcome.code == DONE:
                 yield from _current(folder)
 
 
@@ -122,7 +104,7 @@ def hint(name: str, every: bool = False) -> Outcome:
     """Return the next hint of an exercise, or every one.
 
     Raises:
-        PracticeError: If the exercise is unknown.
+        RefusedError: If the exercise is unknown.
     """
     one = exercise(name)
     with progress.changing() as known:
@@ -144,7 +126,7 @@ def solution(name: str, force: bool = False) -> Outcome:
     """Return a solution, once the exercise has passed or by force.
 
     Raises:
-        PracticeError: If the exercise is unknown.
+        RefusedError: If the exercise is unknown.
     """
     one, known = exercise(name), progress.load()
     if not (known.of(one.slug).passed or force):
@@ -158,13 +140,13 @@ def reset(name: str) -> Outcome:
     """Put the starter in the place of an attempt, and keep the attempt under another name.
 
     Raises:
-        PracticeError: If the exercise is unknown or was never started, or a file cannot be written.
+        RefusedError: If the exercise is unknown or was never started, or a file cannot be written.
     """
     one = exercise(name)
     with progress.changing() as known:
         entry = known.of(one.slug)
         if not entry.file:
-            raise PracticeError(f"{one.slug} was never started: `nnx-state practice start {one.slug}` does that.")
+            raise RefusedError(f"{one.slug} was never started: `nnx-state practice start {one.slug}` does that.")
         path = Path(entry.file)
         kept = _back_up(path)
         progress.replace(path, one.starter)
@@ -200,18 +182,18 @@ def _chosen(known: progress.Progress, file: Path | None, name: str) -> tuple[Exe
     if file is not None:
         try:
             return exercise(name or file.name), file
-        except PracticeError:
+        except RefusedError:
             if name:
                 raise
             why = f"The name of {file} tells no exercise"
-            raise PracticeError(f"{why}: name it with --exercise SLUG; `nnx-state practice list` shows them.") from None
+            raise RefusedError(f"{why}: name it with --exercise SLUG; `nnx-state practice list` shows them.") from None
     if name:
         chosen = exercise(name)
     else:
         begun = [one for one in exercises() if known.of(one.slug).file]
         chosen = next((one for one in begun if not known.of(one.slug).passed), begun[-1] if begun else exercises()[0])
     if not (kept := known.of(chosen.slug).file):
-        raise PracticeError(f"{chosen.slug} was never started: `nnx-state practice start {chosen.slug}` does that.")
+        raise RefusedError(f"{chosen.slug} was never started: `nnx-state practice start {chosen.slug}` does that.")
     return chosen, Path(kept)
 
 
@@ -229,7 +211,7 @@ def _write_new(path: Path, text: str) -> bool:
         new.write_text(text, "utf-8", newline="\n")
         return _link(new, path)
     except OSError as error:
-        raise PracticeError(f"{path} cannot be written: {error.strerror}. Name another folder.") from None
+        raise RefusedError(f"{path} cannot be written: {error.strerror}. Name another folder.") from None
     finally:
         new.unlink(missing_ok=True)
 
@@ -242,7 +224,7 @@ def _back_up(path: Path) -> Path | None:
     try:
         return next(name for name in names if not name.exists() and _link(path, name))
     except OSError as error:
-        raise PracticeError(f"{path} cannot be kept under another name: {error.strerror}.") from None
+        raise RefusedError(f"{path} cannot be kept under another name: {error.strerror}.") from None
 
 
 def _link(old: Path, new: Path) -> bool:

@@ -1,0 +1,121 @@
+"""One spelling for what Flax has renamed, and the models that the claims are put to.
+
+A claim about behaviour uses these names, so that a rename alone refutes nothing; the renames have claims of their own.
+"""
+
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+
+VERSION = tuple(int(part) for part in __import__("flax").__version__.split(".")[:3])
+
+
+class Layer(nnx.Module):
+    """The model of the classic lesson: a kernel and a bias, both Params, and a count.
+
+    Args:
+        count: what stands in `count`, by default a Variable of 0.0.
+        bias: what wraps the bias.
+    """
+
+    def __init__(self, count: Any = None, bias: Callable[[Any], Any] = nnx.Param) -> None:
+        self.kernel = nnx.Param(jax.random.normal(jax.random.key(0), (4, 2)) * 0.5)
+        self.bias = bias(jnp.zeros((2,)))
+        self.count = nnx.Variable(jnp.array(0.0)) if count is None else count
+
+    def __call__(self, x: Any) -> Any:
+        """Return `x @ kernel + bias`."""
+        return x @ read(self.kernel) + read(self.bias)
+
+
+def loss(model: Any) -> Any:
+    """Return a number that depends on the kernel and on the bias of a Layer, and on nothing else."""
+    return jnp.sum((model(jnp.ones((3, 4))) - 1.0) ** 2)
+
+
+def read(variable: Any) -> Any:
+    """Return what a Variable, or a leaf of a State, holds; anything else is returned as it is."""
+    if isinstance(variable, jax.Array):
+        return variable
+    if hasattr(variable, "get_value"):
+        return variable.get_value()
+    return getattr(variable, "value", variable)
+
+
+def write(variable: Any, value: Any) -> None:
+    """Store a value in a Variable, in the place of what it holds."""
+    if hasattr(variable, "set_value"):
+        variable.set_value(value)
+    else:
+        setattr(variable, "value", value)  # noqa: B010 - the attribute is deprecated on newer releases
+
+
+def add(variable: Any, value: Any) -> None:
+    """Add a value to what a Variable holds."""
+    write(variable, read(variable) + value)
+
+
+def leaves(state: Any) -> dict[str, Any]:
+    """Return the leaves of a State, or of a module's state, by their dotted paths."""
+    if isinstance(state, nnx.Module):
+        state = nnx.state(state)
+    pairs = nnx.to_flat_state(state) if hasattr(nnx, "to_flat_state") else state.flat_state().items()
+    return {".".join(map(str, path)): leaf for path, leaf in pairs}
+
+
+def names(state: Any) -> list[str]:
+    """Return the dotted paths of the leaves of a State, sorted."""
+    return sorted(leaves(state))
+
+
+def numbers(state: Any) -> dict[str, Any]:
+    """Return the numbers in each leaf of a State as lists, by path."""
+    return {path: jnp.asarray(read(leaf)).tolist() for path, leaf in leaves(state).items()}
+
+
+def grad(function: Callable[..., Any], *arguments: Any, only: Any = None, argument: int = 0) -> Any:
+    """Return the gradients of a function of models; `only` is the filter, by default that of Flax."""
+    if only is None:
+        return nnx.grad(function, argnums=argument)(*arguments)
+    if hasattr(nnx, "DiffState"):
+        return nnx.grad(function, argnums=nnx.DiffState(argument, only))(*arguments)
+    return nnx.grad(function, argnums=argument, wrt=only)(*arguments)  # type: ignore[call-overload]
+
+
+def optimizer(model: Any, transformation: Any, wrt: Any = nnx.Param) -> Any:
+    """Return an optimizer of a model."""
+    return nnx.Optimizer(model, transformation, wrt=wrt)
+
+
+def update(optimizer: Any, model: Any, grads: Any) -> None:
+    """Take one step of an optimizer."""
+    takes_model = "model" in inspect.signature(type(optimizer).update).parameters
+    optimizer.update(*((model, grads) if takes_model else (grads,)))
+
+
+def step(model: Any, transformation: Any, times: int = 1) -> Any:
+    """Train a model on `loss`, and return it."""
+    trained = optimizer(model, transformation)
+    for _ in range(times):
+        update(trained, model, grad(loss, model))
+    return model
+
+
+def traces(function: Callable[..., Any]) -> tuple[Callable[..., Any], list[int]]:
+    """Return a function under `nnx.jit`, and a list that gets one entry for each trace."""
+    counted: list[int] = []
+
+    def traced(*arguments: Any) -> Any:
+        counted.append(1)
+        return function(*arguments)
+
+    return nnx.jit(traced), counted
+
+
+def layers(*modules: Any) -> Any:
+    """Return modules in what holds several of them: `nnx.List`, or a list where a module takes one."""
+    return nnx.List(modules) if hasattr(nnx, "List") and VERSION >= (0, 12, 0) else list(modules)

@@ -1,0 +1,194 @@
+"""Transforms of JAX: what becomes of a write to a module under `jax.jit`, `jax.vmap` and `jax.lax`."""
+
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import optax
+from flax import nnx
+
+from nnx_state.claims.compat import Layer, add, grad, loss, optimizer, read, update, write
+from nnx_state.claims.registry import NotApplicable, claim, differs, expect
+
+SEE = "lessons/transforms.md#see"
+LOST = "lessons/multi-param.md#a-change-that-does-not-come-back"
+CLOSED = "lessons/transforms.md#the-model-is-not-an-argument"
+FLOW = "lessons/transforms.md#control-flow-from-jaxlax"
+COUNTS = "lessons/vmap-scan.md#counts-that-are-lost"
+GUIDE, ISSUE = "a guide of Flax", "an issue of Flax"
+
+
+class Plain(nnx.Module):
+    """A module whose count is a plain array."""
+
+    def __init__(self) -> None:
+        self.count = jnp.array(0.0)
+
+
+def bump(model: Any) -> Any:
+    add(model.count, 1.0)
+    return model
+
+
+def write_only(model: Any) -> None:
+    bump(model)
+
+
+def bump_plain(model: Any) -> None:
+    model.count = model.count + 1.0
+
+
+def count_is(model: Any, wanted: float) -> None:
+    """Go on where the count of a model is this number."""
+    if (count := float(read(model.count))) != wanted:
+        differs(f"the count is {count:.0f} afterwards")
+
+
+def by_jax(call: Callable[[], Any]) -> Any:
+    """Return what a call returns, or say that JAX takes no module as an argument."""
+    try:
+        return call()
+    except (TypeError, ValueError) as error:
+        if jax.tree_util.all_leaves([Layer()]):
+            differs(f"{type(error).__name__}: a module is not a valid JAX type")
+        raise
+
+
+def made_with(*spellings: str) -> Any:
+    """Return a Variable of 0.0 that is made with a keyword, the first that this release has of its spellings."""
+    accepted = inspect.signature(nnx.Variable.__init__).parameters
+    for spelling in spellings:
+        if spelling in accepted:
+            keyword: dict[str, Any] = {spelling: True}
+            return nnx.Variable(jnp.zeros(()), **keyword)
+    raise NotApplicable(f"nnx.Variable takes no {spellings[0]}=True")
+
+
+@claim(
+    "jax-jit-loses-a-variable",
+    "`jax.jit` loses a change of a Variable in silence: it works on a copy of the module.",
+    SEE,
+    ISSUE,
+)
+def jax_jit_loses_a_variable() -> None:
+    model = Layer()
+    by_jax(lambda: jax.jit(write_only)(model))
+    count_is(model, 0.0)
+
+
+@claim("jax-jit-loses-an-array", "`jax.jit` loses a change of a plain array attribute in silence.", LOST)
+def jax_jit_loses_an_array() -> None:
+    model = Plain()
+    by_jax(lambda: jax.jit(bump_plain)(model))
+    count_is(model, 0.0)
+
+
+@claim(
+    "jax-jit-trains-a-copy", "A training step under `jax.jit` leaves the Params of the caller as they were.", SEE, ISSUE
+)
+def jax_jit_trains_a_copy() -> None:
+    def step(model: Any, trained: Any) -> None:
+        update(trained, model, grad(loss, model))
+
+    model = Layer()
+    trained, before = optimizer(model, optax.sgd(0.1)), read(model.kernel)
+    by_jax(lambda: jax.jit(step)(model, trained))
+    expect(bool((read(model.kernel) == before).all()), True)
+
+
+@claim("jax-jit-can-return-the-module", "A module that a function under `jax.jit` returns holds what it changed.", SEE)
+def jax_jit_can_return_the_module() -> None:
+    model = Layer()
+    returned = by_jax(lambda: jax.jit(bump)(model))
+    count_is(returned, 1.0)
+    count_is(model, 0.0)
+
+
+@claim(
+    "jax-jit-of-split-state",
+    "Where a function under `jax.jit` merges a module and returns its state, `nnx.update` takes the change back.",
+    "lessons/split-merge.md",
+    GUIDE,
+)
+def jax_jit_of_split_state() -> None:
+    model = Layer()
+    graph, state = nnx.split(model)
+    nnx.update(model, jax.jit(lambda state: nnx.state(bump(nnx.merge(graph, state))))(state))
+    count_is(model, 1.0)
+
+
+@claim(
+    "jax-jit-cannot-write-to-a-closure",
+    "Where `jax.jit` compiles a function that writes to a module from outside, it raises `TraceContextError`.",
+    CLOSED,
+    ISSUE,
+)
+def jax_jit_cannot_write_to_a_closure() -> None:
+    model = Layer()
+    try:
+        jax.jit(lambda: write_only(model))()
+    except Exception as error:
+        if type(error).__name__ != "TraceContextError":  # it has moved between modules of Flax
+            raise
+    else:
+        tracer = isinstance(read(model.count), jax.core.Tracer)
+        differs(f"nothing is raised, and the Variable holds {'a leaked tracer' if tracer else 'an array'}")
+
+
+@claim(
+    "reference-survives-jax-jit",
+    "A Variable that holds a JAX reference, `nnx.Variable(x, ref=True)`, keeps a change from `jax.jit`.",
+    SEE,
+)
+def reference_survives_jax_jit() -> None:
+    model = Layer(made_with("ref", "has_ref", "use_ref", "mutable"))
+    by_jax(lambda: jax.jit(write_only)(model))
+    count_is(model, 1.0)
+
+
+@claim(
+    "hijax-survives-jax-jit",
+    "A Variable that is made with `hijax=True` keeps a change from `jax.jit`.",
+    SEE,
+)
+def hijax_survives_jax_jit() -> None:
+    model = Layer(made_with("hijax", "is_hijax"))
+    by_jax(lambda: jax.jit(write_only)(model))
+    count_is(model, 1.0)
+
+
+@claim("jax-vmap-loses-a-count", "`jax.vmap` over a module loses what the function writes to it, in silence.", COUNTS)
+def jax_vmap_loses_a_count() -> None:
+    model = Layer(nnx.Variable(jnp.zeros(3)))
+    write(model.kernel, jnp.ones((3, 4, 2)))
+    write(model.bias, jnp.ones((3, 2)))
+    y = by_jax(lambda: jax.vmap(lambda model: bump(model)(jnp.ones(4)))(model))
+    expect((y.shape, read(model.count).tolist()), ((3, 2), [0.0, 0.0, 0.0]))
+
+
+@claim(
+    "jax-scan-loses-a-count", "`jax.lax.scan` over a module loses what the function writes to it, in silence.", COUNTS
+)
+def jax_scan_loses_a_count() -> None:
+    model = Layer(nnx.Variable(jnp.zeros(3)))
+    write(model.kernel, jnp.ones((3, 4, 4)))
+    write(model.bias, jnp.ones((3, 4)))
+    by_jax(lambda: jax.lax.scan(lambda x, layer: (bump(layer)(x), None), jnp.ones(4), model))
+    expect(read(model.count).tolist(), [0.0, 0.0, 0.0])
+
+
+@claim("jax-cond-loses-a-count", "A branch of `jax.lax.cond` works on a copy of a module, and a change is lost.", FLOW)
+def jax_cond_loses_a_count() -> None:
+    model = Layer()
+    by_jax(lambda: jax.lax.cond(jnp.array(True), bump, lambda model: model, model))
+    count_is(model, 0.0)
+
+
+@claim("jax-while-loses-a-count", "The body of `jax.lax.while_loop` works on a copy of a module, too.", FLOW)
+def jax_while_loses_a_count() -> None:
+    model = Layer(nnx.Variable(jnp.zeros(())))
+    returned = by_jax(lambda: jax.lax.while_loop(lambda model: read(model.count) < 3, bump, model))
+    count_is(returned, 3.0)
+    count_is(model, 0.0)

@@ -1,0 +1,204 @@
+"""Metadata: what a Variable carries and shows beside its value."""
+
+import contextlib
+import warnings
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import jax.numpy as jnp
+from flax import nnx
+
+from nnx_state.claims.compat import Layer, leaves, read, traces
+from nnx_state.claims.registry import claim, differs, expect, need
+
+GUIDE = "a guide of Flax"
+ISSUE = "an issue of Flax"
+
+
+class Holder(nnx.Module):
+    """A model with one Variable."""
+
+    def __init__(self, weight: Any) -> None:
+        self.weight = weight
+
+
+def param(**metadata: Any) -> Any:
+    return nnx.Param(jnp.ones(2), **metadata)
+
+
+def annotate(variable: Any, note: str) -> None:
+    """Set the metadata `note`: by attribute, before there was a method."""
+    if hasattr(nnx.Variable, "set_metadata"):
+        variable.set_metadata(note=note)
+    else:
+        variable.note = note
+
+
+def expect_warning(function: Callable[[], Any], kind: type[Warning]) -> None:
+    """Go on where a function emits a warning of a kind; a ValueError may follow it."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        with contextlib.suppress(ValueError):
+            function()
+    if not any(issubclass(each.category, kind) for each in caught):
+        differs("nothing is emitted")
+
+
+@contextlib.contextmanager
+def lazy_sharding() -> Iterator[None]:
+    """Let an annotation need no mesh."""
+    if not hasattr(nnx, "use_eager_sharding"):
+        yield
+        return
+    switch: Any = nnx.use_eager_sharding
+    before = nnx.using_eager_sharding()
+    switch(False)
+    try:
+        yield
+    finally:
+        switch(before)
+
+
+@claim(
+    "metadata-survives-merge",
+    "A keyword such as `nnx.Param(x, note='a')` is kept on the Variable, and through `nnx.split` and `nnx.merge`.",
+    "lessons/own-types.md#see",
+    GUIDE,
+)
+def metadata_survives_merge() -> None:
+    expect(nnx.merge(*nnx.split(Holder(param(note="a")))).weight.note, "a")
+
+
+@claim(
+    "metadata-is-asked-by-name",
+    "`variable.get_metadata('note')` returns the metadata of that name.",
+    "lessons/own-types.md#see",
+)
+def metadata_is_asked_by_name() -> None:
+    need(nnx.Variable, "get_metadata")
+    expect(param(note="a").get_metadata("note"), "a")
+
+
+@claim(
+    "metadata-is-no-attribute",
+    "Metadata cannot be set by attribute: `param.note = 'a'` raises an AttributeError that names `set_metadata`.",
+    "lessons/own-types.md#calls-that-raise-or-warn",
+)
+def metadata_is_no_attribute() -> None:
+    variable = param()
+    try:
+        variable.note = "a"
+    except AttributeError as error:
+        expect("set_metadata" in str(error), True)
+    else:
+        differs(f"the note is set to {variable.note!r}")
+
+
+@claim(
+    "metadata-is-static",
+    "Metadata is a part of the compiled program: `nnx.jit` traces again when a note changes.",
+    "lessons/own-types.md#see",
+)
+def metadata_is_static() -> None:
+    model, (compiled, counted) = Holder(param(note="")), traces(lambda model: None)
+    for note in ("a", "a", "b"):
+        annotate(model.weight, note)
+        compiled(model)
+    expect(len(counted), 2)
+
+
+@claim(
+    "annotation-needs-a-mesh",
+    "A Param with a sharding annotation raises a ValueError where no mesh is set.",
+    "lessons/sharding.md#calls-that-raise",
+    ISSUE,
+)
+def annotation_needs_a_mesh() -> None:
+    for keyword in ("out_sharding", "sharding"):  # the name today, and the older one
+        with contextlib.suppress(ValueError):
+            param(**{keyword: ("model",)})
+            continue
+        return
+    differs("nothing is raised")
+
+
+@claim(
+    "annotation-is-out-sharding",
+    "The keyword of a sharding annotation is `out_sharding`: `nnx.get_partition_spec` reads it.",
+    "lessons/sharding.md#see",
+    GUIDE,
+)
+def annotation_is_out_sharding() -> None:
+    with lazy_sharding():
+        (spec,) = leaves(nnx.get_partition_spec(nnx.state(Holder(param(out_sharding=("model",)))))).values()
+    if "model" not in tuple(read(spec) or ()):
+        differs("it is kept as any other metadata, and no sharding")
+
+
+@claim(
+    "sharding-keyword-warns",
+    "The keyword `sharding` in `nnx.Param(x, sharding=axes)` emits a DeprecationWarning.",
+    "pitfalls.md#sharding-keyword",
+)
+def sharding_keyword_warns() -> None:
+    expect_warning(lambda: param(sharding=("model",)), DeprecationWarning)
+
+
+@claim(
+    "hook-changes-the-read",
+    "A function that `nnx.Param(x, on_get_value=function)` gets changes what a read returns.",
+    "lessons/own-types.md#calls-that-raise-or-warn",
+    GUIDE,
+)
+def hook_changes_the_read() -> None:
+    seen = read(param(on_get_value=lambda variable, value: value + 1.0)).tolist()
+    if seen != [2.0, 2.0]:
+        differs("a read returns the value as it is")
+
+
+@claim(
+    "hook-warns",
+    "A hook such as `nnx.Param(x, on_get_value=function)` emits a UserWarning: it is deprecated.",
+    "pitfalls.md#hooks",
+)
+def hook_warns() -> None:
+    expect_warning(lambda: read(param(on_get_value=lambda variable, value: value + 1.0)), UserWarning)
+
+
+@claim(
+    "get-value-is-overridden",
+    "A subclass of `nnx.Param` may override `get_value`, and `variable[...]` and arithmetic see what it returns.",
+    "lessons/own-types.md#see",
+    GUIDE,
+)
+def get_value_is_overridden() -> None:
+    need(nnx.Variable, "get_value")
+
+    class Positive(nnx.Param[Any]):
+        def get_value(self, **options: Any) -> Any:
+            return super().get_value(**options) + 1.0
+
+    variable = Positive(jnp.zeros(2))
+    expect([variable[...].tolist(), (variable + 1.0).tolist()], [[1.0, 1.0], [2.0, 2.0]])
+
+
+@claim(
+    "repr-names-the-types",
+    "`repr(model)` names the type of each Variable, Param and Variable.",
+    "lessons/multi-param.md",
+)
+def repr_names_the_types() -> None:
+    text = repr(Layer())
+    expect(["kernel=Param(" in text, "count=Variable(" in text], [True, True])
+
+
+@claim(
+    "tabulate-has-a-column-a-type",
+    "`nnx.tabulate(model, x)` returns a table with a column for each type of Variable.",
+    "upgrading.md",
+    GUIDE,
+)
+def tabulate_has_a_column_a_type() -> None:
+    need(nnx, "tabulate")
+    table = nnx.tabulate(Layer(), jnp.ones((1, 4)))
+    expect([kind in table for kind in ("Param", "Variable")], [True, True])

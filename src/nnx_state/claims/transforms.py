@@ -1,0 +1,217 @@
+"""Transforms of NNX: what makes `nnx.jit` trace again, and what the control flow of NNX writes back."""
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import optax
+from flax import nnx
+
+from nnx_state.claims.compat import Layer, add, grad, loss, optimizer, read, step, traces, update
+from nnx_state.claims.registry import claim, differs, expect, need, raises
+
+AGAIN = "lessons/transforms.md#the-step-compiles-at-every-call"
+CLOSED = "lessons/transforms.md#the-model-is-not-an-argument"
+FLOW = "lessons/transforms.md#control-flow-from-jaxlax"
+ISSUE = "an issue of Flax"
+SGD = optax.sgd(0.1)
+
+
+def bump(model: Any) -> Any:
+    add(model.count, 1.0)
+    return model
+
+
+def counter() -> Layer:
+    """Return a layer whose count is a Variable of 0.0, which is not weakly typed."""
+    return Layer(nnx.Variable(jnp.zeros(())))
+
+
+def count_is(model: Any, wanted: float) -> None:
+    """Go on where the count of a model is this number."""
+    if (count := float(read(model.count))) != wanted:
+        differs(f"the count is {count:.0f} afterwards")
+
+
+def traced(make: Callable[[int], tuple[Any, ...]], function: Callable[..., Any] = lambda *arguments: None) -> int:
+    """Return how often `nnx.jit` traces a function in three calls, each with arguments that are made for it."""
+    jitted, counted = traces(function)
+    for call in range(3):
+        jitted(*make(call))
+    return len(counted)
+
+
+def train(model: Any, trained: Any) -> None:
+    update(trained, model, grad(loss, model))
+
+
+@claim(
+    "new-arrays-are-not-traced", "A model with other numbers in its Params and Variables is not traced again.", AGAIN
+)
+def new_arrays_are_not_traced() -> None:
+    expect(traced(lambda call: (step(Layer(), SGD, times=call),)), 1)
+
+
+@claim("another-shape-is-traced", "A model that holds an array of another shape is traced again.", AGAIN)
+def another_shape_is_traced() -> None:
+    expect(traced(lambda call: (Layer(nnx.Variable(jnp.zeros(call))),)), 3)
+
+
+@claim("a-model-made-anew-is-not-traced", "A model that is built anew, in the same way, is not traced again.", AGAIN)
+def a_model_made_anew_is_not_traced() -> None:
+    expect(traced(lambda call: (nnx.Linear(4, 2, rngs=nnx.Rngs(call)),)), 1)
+
+
+@claim("a-static-number-is-traced", "A new Python number in a module makes `nnx.jit` trace again.", AGAIN, ISSUE)
+def a_static_number_is_traced() -> None:
+    expect(traced(lambda call: (Layer(count=call),)), 3)
+
+
+@claim("eval-is-traced", "`model.eval()` makes `nnx.jit` trace again, and `model.train()` after it does not.", AGAIN)
+def eval_is_traced() -> None:
+    model: Any = nnx.Dropout(0.5, rngs=nnx.Rngs(0))
+    jitted, counted = traces(lambda model: None)
+    for switch in (model.train, model.eval, model.train):
+        switch()
+        jitted(model)
+    expect(len(counted), 2)
+
+
+@claim("a-new-attribute-is-traced", "A module that has got another attribute is traced again.", AGAIN)
+def a_new_attribute_is_traced() -> None:
+    def make(call: int) -> tuple[Any, ...]:
+        model: Any = Layer()
+        for number in range(call):
+            setattr(model, f"extra{number}", nnx.Variable(jnp.zeros(())))
+        return (model,)
+
+    expect(traced(make), 3)
+
+
+@claim(
+    "an-optimizer-made-anew-is-not-traced",
+    "An optimizer that is made anew of the same `tx` is not traced again.",
+    AGAIN,
+)
+def an_optimizer_made_anew_is_not_traced() -> None:
+    expect(traced(lambda call: (optimizer(Layer(), SGD),)), 1)
+
+
+@claim("a-fresh-tx-is-traced", "An optimizer of a fresh `optax.sgd(0.1)` is traced again.", AGAIN, ISSUE)
+def a_fresh_tx_is_traced() -> None:
+    expect(traced(lambda call: (optimizer(Layer(), optax.sgd(0.1)),)), 3)
+
+
+@claim("a-fresh-filter-is-traced", "An optimizer whose `wrt` is a fresh lambda is traced again.", AGAIN)
+def a_fresh_filter_is_traced() -> None:
+    expect(traced(lambda call: (optimizer(Layer(), SGD, wrt=lambda path, leaf: path[-1] == "bias"),)), 3)
+
+
+@claim(
+    "a-step-is-traced-once",
+    "A training step under `nnx.jit`, called again and again with one model, is traced once.",
+    AGAIN,
+)
+def a_step_is_traced_once() -> None:
+    model = Layer()
+    trained = optimizer(model, optax.adam(0.1))
+    expect(traced(lambda call: (model, trained), train), 1)
+
+
+@claim(
+    "a-jitted-step-trains",
+    "A training step under `nnx.jit` gives the numbers of the same step without it.",
+    "lessons/transforms.md#run",
+)
+def a_jitted_step_trains() -> None:
+    model = Layer()
+    jitted, trained = nnx.jit(train), optimizer(model, SGD)
+    for _ in range(3):
+        jitted(model, trained)
+    by_hand = step(Layer(), SGD, times=3)
+    expect(bool(jnp.allclose(read(model.kernel), read(by_hand.kernel), atol=1e-5)), True)
+
+
+@claim(
+    "jit-cannot-write-to-a-closure",
+    "Where `nnx.jit` compiles a function that writes to a module from outside, it raises `TraceContextError`.",
+    CLOSED,
+    ISSUE,
+)
+def jit_cannot_write_to_a_closure() -> None:
+    model = Layer()
+    try:
+        nnx.jit(lambda: bump(model))()
+    except Exception as error:
+        if type(error).__name__ != "TraceContextError":  # it has moved between modules of Flax
+            raise
+    else:
+        tracer = isinstance(read(model.count), jax.core.Tracer)
+        differs(f"nothing is raised, and the Variable holds {'a leaked tracer' if tracer else 'an array'}")
+
+
+@claim(
+    "jit-reads-a-closure-once",
+    "`nnx.jit` reads a module from outside of the function once: the compiled code keeps its old numbers.",
+    CLOSED,
+)
+def jit_reads_a_closure_once() -> None:
+    model = Layer()
+    compiled = nnx.jit(lambda: read(model.count) * 1.0)
+    before = float(compiled())
+    bump(model)
+    expect([before, float(compiled())], [0.0, 0.0])
+
+
+@claim("cond-keeps-a-count", "What a branch of `nnx.cond` writes to a module comes back.", FLOW)
+def cond_keeps_a_count() -> None:
+    model = counter()
+    nnx.cond(jnp.array(True), bump, lambda model: model, model)
+    count_is(model, 1.0)
+
+
+@claim("switch-keeps-a-count", "What a branch of `nnx.switch` writes to a module comes back.", FLOW)
+def switch_keeps_a_count() -> None:
+    need(nnx, "switch")
+    model = counter()
+    nnx.switch(jnp.array(1), [lambda model: None, lambda model: add(model.count, 2.0)], model)
+    count_is(model, 2.0)
+
+
+@claim("while-keeps-a-count", "What the body of `nnx.while_loop` writes to a module comes back.", FLOW)
+def while_keeps_a_count() -> None:
+    need(nnx, "while_loop")
+    model = counter()
+    nnx.while_loop(lambda model: read(model.count) < 3, bump, model)
+    count_is(model, 3.0)
+
+
+@claim("fori-keeps-a-count", "What the body of `nnx.fori_loop` writes to a module comes back.", FLOW)
+def fori_keeps_a_count() -> None:
+    need(nnx, "fori_loop")
+    model = counter()
+    nnx.fori_loop(0, 3, lambda index, model: bump(model), model)
+    count_is(model, 3.0)
+
+
+@claim(
+    "branches-write-alike",
+    "Where one branch of `nnx.cond` adds an attribute and the other does not, it raises a TypeError.",
+    FLOW,
+)
+def branches_write_alike() -> None:
+    def extend(model: Any) -> None:
+        model.extra = nnx.Variable(jnp.zeros(()))
+
+    raises(lambda: nnx.cond(jnp.array(True), extend, lambda model: None, counter()), TypeError)
+
+
+@claim("cond-inside-jit-keeps-a-count", "What a branch of `nnx.cond` writes inside of `nnx.jit` comes back, too.", FLOW)
+def cond_inside_jit_keeps_a_count() -> None:
+    def visit(model: Any, flag: Any) -> None:
+        nnx.cond(flag, bump, lambda model: model, model)
+
+    model = counter()
+    nnx.jit(visit)(model, jnp.array(True))
+    count_is(model, 1.0)

@@ -1,0 +1,29 @@
+import jax
+import numpy as np
+import orbax.checkpoint as ocp
+from flax import nnx
+
+
+def whole_state(step, model, optimizer):
+    model, optimizer = nnx.state(model), nnx.state(optimizer)
+    return {"step": step, "model": model, "optimizer": optimizer}
+
+
+def save(path, step, model, optimizer):
+    with ocp.StandardCheckpointer() as orbax:
+        orbax.save(path, whole_state(step, model, optimizer))
+
+
+def resume(path, build):
+    model, optimizer = nnx.eval_shape(build)
+    pattern = whole_state(0, model, optimizer)
+    with ocp.StandardCheckpointer() as orbax:
+        saved = orbax.restore(path, pattern)
+
+    def host(x):
+        return x if jax.dtypes.issubdtype(x.dtype, jax.dtypes.prng_key) else np.asarray(x)
+
+    saved["model"] = jax.tree.map(host, saved["model"])
+    nnx.update(model, saved["model"])
+    nnx.update(optimizer, saved["optimizer"])
+    return model, optimizer, saved["step"]

@@ -1,0 +1,29 @@
+import jax
+import jax.numpy as jnp
+import orbax.checkpoint as ocp
+from flax import nnx
+
+
+def whole_state(step, model, optimizer):
+    model, optimizer = nnx.state(model), nnx.state(optimizer)
+    return {"step": step, "model": model, "optimizer": optimizer}
+
+
+def save(path, step, model, optimizer):
+    def short(x):
+        return x.astype(jnp.bfloat16).astype(x.dtype) if jnp.issubdtype(x.dtype, jnp.floating) else x
+
+    state = whole_state(step, model, optimizer)
+    state["model"] = jax.tree.map(short, state["model"])
+    with ocp.StandardCheckpointer() as orbax:
+        orbax.save(path, state)
+
+
+def resume(path, build):
+    model, optimizer = nnx.eval_shape(build)
+    pattern = whole_state(0, model, optimizer)
+    with ocp.StandardCheckpointer() as orbax:
+        saved = orbax.restore(path, pattern)
+    nnx.update(model, saved["model"])
+    nnx.update(optimizer, saved["optimizer"])
+    return model, optimizer, saved["step"]

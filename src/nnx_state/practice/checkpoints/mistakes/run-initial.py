@@ -1,0 +1,20 @@
+import orbax.checkpoint as ocp
+from flax import nnx
+
+
+def whole_state(step, model, optimizer):
+    model, optimizer = nnx.state(model), nnx.state(optimizer)
+    return {"step": step, "model": model, "optimizer": optimizer}
+
+
+def save(path, step, model, optimizer):
+    with ocp.StandardCheckpointer() as orbax:
+        orbax.save(path, whole_state(step, model, optimizer))
+
+
+def resume(path, build):
+    model, optimizer = build()
+    pattern = whole_state(0, model, optimizer)
+    with ocp.StandardCheckpointer() as orbax:
+        saved = orbax.restore(path, pattern)
+    return model, optimizer, saved["step"]

@@ -1,0 +1,25 @@
+import orbax.checkpoint as ocp
+from flax import nnx
+
+
+def whole_state(step, model, optimizer):
+    model = nnx.state(
+        model, (nnx.Param, nnx.BatchStat, nnx.RngState, lambda path, leaf: not isinstance(leaf, nnx.Variable))
+    )
+    optimizer = nnx.state(optimizer)
+    return {"step": step, "model": model, "optimizer": optimizer}
+
+
+def save(path, step, model, optimizer):
+    with ocp.StandardCheckpointer() as orbax:
+        orbax.save(path, whole_state(step, model, optimizer))
+
+
+def resume(path, build):
+    model, optimizer = build()
+    pattern = whole_state(0, model, optimizer)
+    with ocp.StandardCheckpointer() as orbax:
+        saved = orbax.restore(path, pattern)
+    nnx.update(model, saved["model"])
+    nnx.update(optimizer, saved["optimizer"])
+    return model, optimizer, saved["step"]

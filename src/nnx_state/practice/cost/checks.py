@@ -1,0 +1,250 @@
+"""Checks of the exercise Cost."""
+
+import contextlib
+import functools
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from flax import nnx
+
+from nnx_state import nbytes, python_calls, train_step
+from nnx_state.practice.findings import Finding
+from nnx_state.practice.probe import Attempt, Stop, describe
+
+DEPTH, STEPS, MOST = 5, 3, 20
+GROUPS = ("params", "count", "optimizer")
+
+
+@dataclass(eq=False)
+class Run:
+    """A model and its optimizer, and what the attempt made of them."""
+
+    pair: tuple[Any, Any]
+    step: Any = None
+    arrays: Any = None
+    traces: list[Any] = field(default_factory=list)
+
+    def loss_fn(self, model: Any, x: jax.Array, y: jax.Array) -> Any:
+        """Count the call, in the model and in Python, and return the loss."""
+        self.traces.append(model.count.get_raw_value())
+        model.count[...] += 1
+        return jnp.mean((model(x) - y) ** 2)
+
+
+def new() -> Run:
+    """Return a run with many small Variables, one of which counts calls; each has numbers of its own."""
+    model: Any = nnx.Sequential(*[nnx.Linear(4, 4, rngs=nnx.Rngs(seed)) for seed in range(DEPTH)])
+    model.count = nnx.Variable(jnp.zeros((), jnp.int32))
+    pair = model, nnx.Optimizer(model, optax.adam(0.1), wrt=nnx.Param)
+    leaves, structure = jax.tree.flatten(nnx.state(pair))
+    leaves = [leaf + ((n + 1) / 100 if leaf.dtype == jnp.float32 else 100 + n) for n, leaf in enumerate(leaves)]
+    nnx.update(pair, jax.tree.unflatten(structure, leaves))
+    return Run(pair)
+
+
+def names(attempt: Attempt) -> Iterator[Finding]:
+    """What the problem asks for is there."""
+    attempt.function("compile_step", "model", "optimizer", "loss_fn")
+    attempt.function("write_back", "model", "optimizer", "arrays")
+    yield from ()
+
+
+def running(attempt: Attempt) -> Iterator[Finding]:
+    """Compile a step, take three and write back; stop where a later check would mislead."""
+    run = new()
+    with attempt.does("`compile_step(model, optimizer, loss_fn)`"):
+        made = attempt.get("compile_step")(*run.pair, run.loss_fn)
+    if not (isinstance(made, (tuple, list)) and len(made) == 2 and callable(made[0])):
+        line = attempt.line("compile_step")
+        raise Stop(Finding("result-type", "compile_step", _described(made), "(step, arrays)", line))
+    run.step, run.arrays = made
+    for stage in (_arrays, _steps, _dispatch, _written):
+        findings = [*stage(attempt, run)]
+        yield from findings
+        if findings and stage is not _dispatch:
+            return
+
+
+STAGES = (names, running)
+
+
+def _arrays(attempt: Attempt, run: Run) -> Iterator[Finding]:
+    """All state is copied into arrays without Variables."""
+    line = attempt.line("compile_step")
+    nodes = jax.tree.leaves(run.arrays, is_leaf=lambda leaf: isinstance(leaf, (nnx.Variable, nnx.Module)))
+    if odd := [node for node in nodes if not isinstance(node, jax.Array)]:
+        kinds = {nnx.Variable: "variables", nnx.Module: "module"}
+        kind = next((kind for cls, kind in kinds.items() if isinstance(odd[0], cls)), "leaf")
+        seen = f"{len(odd)} of {len(nodes)} leaves are no arrays: one is {describe(odd[0])}"
+        yield Finding(kind, "arrays", seen, "arrays of JAX alone", line, _told(run) if kind == "variables" else "")
+        return
+    missing, every = _missing(nodes, _values(run)), jax.tree.leaves(nnx.state(run.pair))
+    if missing or len(nodes) != len(every):
+        seen = f"{len(nodes)} arrays, {nbytes(run.arrays)} bytes" + (f", without {_listed(missing)}" if missing else "")
+        expected = f"{len(every)} arrays, {nbytes(*run.pair)} bytes: all of the model and of the optimizer"
+        yield Finding("incomplete" if missing else "extra", "arrays", seen, expected, line)
+    elif shared := _pointers(nodes) & _pointers(every):
+        _step(attempt, run)
+        measured = f"After one step {_gone(run)} arrays of the model and the optimizer are deleted."
+        yield Finding("shared", "arrays", f"{len(shared)} arrays share their memory", "copies", line, measured)
+
+
+def _steps(attempt: Attempt, run: Run) -> Iterator[Finding]:
+    """Each step trains once, is compiled once, gives its old arrays away, and leaves the model alone."""
+    line = attempt.line("step", "compile_step") or attempt.line("compile_step")
+    before, losses, first = _values(new()), [], 0
+    for _ in range(STEPS):
+        old = run.arrays
+        returned = _step(attempt, run)
+        if not (isinstance(returned, (tuple, list)) and len(returned) == 2 and _is_number(returned[1])):
+            yield Finding("result-type", "step", _described(returned), "(arrays, loss)", line)
+            return
+        sizes = [len(jax.tree.leaves(arrays)) for arrays in (returned[0], old)]
+        if sizes[0] < sizes[1]:
+            yield Finding("incomplete", "arrays", f"a step returns {sizes[0]} arrays", f"{sizes[1]}", line)
+            return
+        run.arrays, loss = returned
+        losses.append(float(loss))
+        first = first or len(run.traces)
+    if moved := [name for name, value in _values(run).items() if not _near(value, before[name])]:
+        seen = f"{len(moved)} leaves changed before `write_back`, such as {moved[0]}"
+        yield Finding("changed", "model", seen, "model and optimizer as they were", line)
+    if not any(isinstance(count, jax.core.Tracer) for count in run.traces):
+        yield Finding("eager", "step", "the loss function got arrays, no tracers", "a compiled step", line)
+    elif len(run.traces) > first:
+        yield Finding("retraced", "step", f"{len(run.traces)} traces in {STEPS} steps", "1", line)
+    wanted, expected = _expected()
+    if np.allclose(losses, wanted[1:], rtol=1e-3):
+        yield Finding("after", "loss", f"the first loss is {losses[0]:.4g}", f"{wanted[0]:.4g}", line)
+    elif lost := _missing(jax.tree.leaves(run.arrays), expected):
+        moved = _missing(jax.tree.leaves(run.arrays), before)
+        stays = [group for group in GROUPS if group not in moved]
+        about = stays[0] if stays and moved else "arrays"
+        seen = f"after {STEPS} steps the arrays have not the {_listed(lost)} of {STEPS} steps"
+        yield Finding("unchanged" if stays else "value", about, seen, "those that `optimizer.update` gives", line)
+    elif not np.allclose(losses, wanted[:-1], rtol=1e-3):
+        yield Finding("value", "loss", f"the first loss is {losses[0]:.4g}", f"{wanted[0]:.4g}", line)
+    if kept := nbytes(old):
+        measured = f"Old and new arrays take {kept + nbytes(run.arrays)} bytes, where {nbytes(run.arrays)} would do."
+        yield Finding("kept", "arrays", f"a step leaves {kept} bytes of the old arrays", "0", line, measured)
+
+
+def _dispatch(attempt: Attempt, run: Run) -> Iterator[Finding]:
+    """A call runs few Python functions."""
+    line, calls = attempt.line("step", "compile_step") or attempt.line("compile_step"), _calls(run)
+    if calls > MOST:
+        seen = f"one call runs {calls} Python functions for {len(jax.tree.leaves(run.arrays))} arrays"
+        yield Finding("dispatch", "step", seen, f"at most {MOST}", line)
+
+
+def _written(attempt: Attempt, run: Run) -> Iterator[Finding]:
+    """A write brings all arrays into the Variables, as copies."""
+    line, wanted = attempt.line("write_back"), _expected()[1]
+    held = {path: value for path, value in nnx.iter_graph(run.pair) if isinstance(value, nnx.Variable)}
+    with attempt.does("`write_back(model, optimizer, arrays)`"):
+        attempt.get("write_back")(*run.pair, run.arrays)
+    now = dict(nnx.iter_graph(run.pair))
+    if other := [".".join(map(str, path[1:])) for path, value in held.items() if now.get(path) is not value]:
+        yield Finding("replaced", "write_back", f"{len(other)} others, such as {other[0]}", "the Variables", line)
+        return
+    if not nbytes(run.arrays):
+        yield Finding("spent", "write_back", "the arrays are deleted", "the arrays stay for the next step", line)
+        return
+    if loose := [one for one in map(_raw, held.values()) if not isinstance(one, jax.Array)]:
+        yield Finding("numpy", "write_back", f"{len(loose)} Variables hold {describe(loose[0])}", "arrays of JAX", line)
+        return
+    after = _values(run)
+    if wrong := [name for name in wanted if not _near(after[name], wanted[name])]:
+        stale = [group for group in GROUPS if any(name.startswith(group) for name in wrong)]
+        about = "run" if len(stale) == len(GROUPS) else stale[0]
+        seen = f"after `write_back` the numbers of {_listed(stale)} are not those of the arrays"
+        yield Finding("stale", about, seen, "what the arrays hold", line)
+    if shared := _pointers(jax.tree.leaves(nnx.state(run.pair))) & _pointers(jax.tree.leaves(run.arrays)):
+        _step(attempt, run)
+        measured = f"One more step deleted {_gone(run)} arrays of the model and the optimizer."
+        yield Finding("shared", "write_back", f"{len(shared)} arrays are shared", "copies", line, measured)
+
+
+def _calls(run: Run) -> int:
+    """Return how many Python functions a step runs, on copies of the arrays."""
+    arrays, batch = jax.tree.map(jnp.copy, run.arrays), _batch()
+
+    def again() -> None:
+        nonlocal arrays
+        arrays, _ = run.step(arrays, *batch)
+
+    return python_calls(again)
+
+
+def _told(run: Run) -> str:
+    """Say how many Python functions a step runs, if it runs at all and there are many."""
+    calls = 0
+    with contextlib.suppress(Exception):  # the arrays are wrong, and the step may be too
+        calls = _calls(run)
+    return f"One step runs {calls} Python functions." if calls > MOST else ""
+
+
+def _step(attempt: Attempt, run: Run) -> Any:
+    return attempt.call("step(arrays, *batch)", step=run.step, arrays=run.arrays, batch=_batch())
+
+
+def _batch() -> tuple[jax.Array, jax.Array]:
+    return jnp.eye(3, 4), jnp.ones((3, 4))
+
+
+@functools.cache
+def _expected() -> tuple[list[float], dict[str, Any]]:
+    """Return the losses of the steps and of one more, and the state after the steps."""
+    run = new()
+    losses = [float(train_step(*run.pair, run.loss_fn, *_batch())) for _ in range(STEPS)]
+    values = _values(run)
+    return [*losses, float(train_step(*run.pair, run.loss_fn, *_batch()))], values
+
+
+def _values(run: Run) -> dict[str, Any]:
+    """Return the numbers of each leaf by a name that begins with its group, or None of one that is deleted."""
+    found = {}
+    for path, leaf in nnx.to_flat_state(nnx.state(run.pair)):
+        group = "optimizer" if path[0] == 1 else "count" if path[-1] == "count" else "params"
+        found[f"{group}: {'.'.join(map(str, path[1:]))}"] = None if _raw(leaf).is_deleted() else np.asarray(_raw(leaf))
+    return found
+
+
+def _raw(leaf: Any) -> Any:
+    return leaf.get_raw_value() if isinstance(leaf, nnx.Variable) else leaf
+
+
+def _is_number(loss: Any) -> bool:
+    return isinstance(loss, (jax.Array, np.generic, float)) and np.ndim(loss) == 0
+
+
+def _near(one: Any, two: Any) -> bool:
+    return one is not None and np.shape(one) == np.shape(two) and np.allclose(one, two, rtol=1e-3, atol=1e-4)
+
+
+def _missing(arrays: list[Any], values: dict[str, Any]) -> list[str]:
+    """Return the groups of which a leaf is not among the arrays."""
+    held = [np.asarray(array) for array in arrays]
+    lost = [name for name, value in values.items() if not any(_near(one, value) for one in held)]
+    return [group for group in GROUPS if any(name.startswith(group) for name in lost)]
+
+
+def _gone(run: Run) -> int:
+    return sum(value is None for value in _values(run).values())
+
+
+def _pointers(leaves: list[Any]) -> set[int]:
+    return {leaf.unsafe_buffer_pointer() for leaf in leaves}
+
+
+def _listed(groups: list[str]) -> str:
+    return " and ".join(groups)
+
+
+def _described(value: Any) -> str:
+    return f"({', '.join(map(describe, value))})" if isinstance(value, (tuple, list)) else describe(value)

@@ -1,0 +1,22 @@
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+
+
+def compile_step(model, optimizer, loss_fn):
+    graphdef, state = nnx.split(nnx.clone((model, optimizer)))
+
+    @partial(jax.jit, donate_argnums=0)
+    def step(arrays, *batch):
+        model, optimizer = nnx.merge(graphdef, arrays)
+        loss, grads = nnx.value_and_grad(loss_fn)(model, *batch)
+        optimizer.update(model, grads)
+        return nnx.as_pure(nnx.state((model, optimizer))), loss
+
+    return step, nnx.as_pure(state)
+
+
+def write_back(model, optimizer, arrays):
+    nnx.update((model, optimizer), jax.tree.map(jnp.copy, arrays))

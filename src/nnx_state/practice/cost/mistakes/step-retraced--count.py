@@ -1,0 +1,27 @@
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+
+
+def compile_step(model, optimizer, loss_fn):
+    graphdef, state = nnx.split((model, optimizer))
+
+    steps = iter(range(10**6))
+
+    @partial(jax.jit, static_argnums=0, donate_argnums=1)
+    def numbered(_, arrays, *batch):
+        model, optimizer = nnx.merge(graphdef, arrays)
+        loss, grads = nnx.value_and_grad(loss_fn)(model, *batch)
+        optimizer.update(model, grads)
+        return nnx.as_pure(nnx.state((model, optimizer))), loss
+
+    def step(arrays, *batch):
+        return numbered(next(steps), arrays, *batch)
+
+    return step, jax.tree.map(jnp.copy, nnx.as_pure(state))
+
+
+def write_back(model, optimizer, arrays):
+    nnx.update((model, optimizer), jax.tree.map(jnp.copy, arrays))

@@ -1,0 +1,22 @@
+import dataclasses
+
+import jax
+from flax import nnx
+
+
+@dataclasses.dataclass(frozen=True)
+class Exactly:
+    kind: type
+
+    def __call__(self, path, leaf):
+        return type(leaf) is self.kind
+
+
+Attribute = nnx.PathContains
+
+
+def sizes(model, **filters):
+    _, *groups = nnx.split(model, *filters.values())
+    leaves = map(jax.tree.leaves, groups)
+    counts = (sum(array.size for array in arrays) for arrays in leaves)
+    return dict(zip(filters, counts, strict=True))

@@ -1,0 +1,28 @@
+import dataclasses
+
+import jax
+from flax import nnx
+
+
+@dataclasses.dataclass(frozen=True)
+class Exactly:
+    kind: type
+
+    def __call__(self, path, leaf):
+        return type(leaf) is self.kind
+
+
+@dataclasses.dataclass(frozen=True)
+class Attribute:
+    name: str | int
+
+    def __call__(self, path, leaf):
+        return path[-1:] == (self.name,)
+
+
+def sizes(model, **filters):
+    counts = dict.fromkeys(filters, 0)
+    for _, leaf in nnx.to_flat_state(nnx.state(model)):
+        name = next(name for name, one in filters.items() if isinstance(leaf, one))
+        counts[name] += leaf.size
+    return counts

@@ -1,0 +1,14 @@
+import jax
+import jax.numpy as jnp
+from flax import nnx
+
+
+class Linear(nnx.Linear):
+    def __init__(self, in_features, out_features, rngs):
+        super().__init__(in_features, out_features, use_bias=False, rngs=rngs)
+
+
+def linear_forward(seed, x, features):
+    rngs = nnx.Rngs(int(seed))
+    layer = Linear(x.shape[-1], int(features), rngs=rngs)
+    return layer(x)

@@ -1,0 +1,250 @@
+"""Checks of the exercise Own types."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import nnx
+
+from nnx_state.practice.findings import Finding
+from nnx_state.practice.probe import Attempt, Stop, close, describe, home, numbers
+
+SPECIAL = (nnx.BatchStat, nnx.Cache, nnx.Intermediate, nnx.RngState)
+RAISED = {"In-place": "in-place", "pytree structure error": "structure"}
+Path = tuple[Any, ...]
+
+
+class Gain(nnx.Param[Any]):
+    """A Param of a type of its own."""
+
+
+class Net(nnx.Module):
+    """A model with layers inside layers, batch statistics, and a Param of another type."""
+
+    averages: Any
+
+    def __init__(self) -> None:
+        rngs = nnx.Rngs(0)
+        linear = nnx.Linear(2, 3, kernel_init=nnx.initializers.zeros, rngs=rngs)
+        self.body = nnx.Sequential(linear, nnx.BatchNorm(3, rngs=rngs))
+        self.gain = Gain(jnp.ones(3))
+        for place, variable in enumerate(leaves(self).values()):
+            variable[...] = jnp.asarray(1.0 + place + np.linspace(0.0, 0.5, variable.size).reshape(variable.shape))
+
+
+def leaves(tree: Any, *only: Any) -> dict[Path, Any]:
+    """Return the leaves of a module or a State by path, without the averages that are an attribute of a module."""
+    state: Any = tree if isinstance(tree, nnx.State) else nnx.state(tree, *only)
+    return {path: leaf for path, leaf in nnx.to_flat_state(state) if path[0] != "averages"}
+
+
+def values(variables: dict[Path, Any]) -> dict[Path, np.ndarray]:
+    """Return copies of what leaves hold."""
+    return {path: np.array(raw(variable)) for path, variable in variables.items()}
+
+
+def raw(leaf: Any) -> Any:
+    """Return what a Variable holds, or the leaf itself."""
+    return leaf.get_raw_value() if isinstance(leaf, nnx.Variable) else leaf
+
+
+def short(leaf: Any) -> str:
+    """Return the numbers of a leaf, or what else it holds."""
+    return numbers(raw(leaf)) if hasattr(raw(leaf), "dtype") else describe(raw(leaf))
+
+
+def dotted(path: Path) -> str:
+    """Return a path as text."""
+    return ".".join(map(str, path))
+
+
+def tracked(attempt: Attempt, model: nnx.Module) -> Any:
+    """Return averages as `track` should, but with 10 less in each."""
+    kind, params = attempt.get("EmaWeight"), values(leaves(model, nnx.Param))
+    return nnx.from_flat_state({path: kind(jnp.asarray(value - 10)) for path, value in params.items()})
+
+
+def names(attempt: Attempt) -> Iterator[Finding]:
+    """The functions are there, and EmaWeight is a Variable of its own that is not trained."""
+    kind = attempt.get("EmaWeight")
+    line, wanted = attempt.line("EmaWeight"), "`class EmaWeight(nnx.Variable)`"
+    if isinstance(kind, type) and issubclass(kind, nnx.Variable):
+        seen = f"`EmaWeight` is under nnx.{kind.__mro__[1].__name__}"
+        if (kind.__module__ or "").startswith("flax"):
+            raise Stop(Finding("alias", "EmaWeight", f"`EmaWeight` is nnx.{kind.__name__}", wanted, line))
+        if issubclass(kind, nnx.Param):
+            raise Stop(Finding("param", "EmaWeight", seen, wanted, line, _decayed(kind(jnp.ones(())))))
+        if issubclass(kind, SPECIAL):
+            raise Stop(Finding("type", "EmaWeight", seen, wanted, line))
+    attempt.variable_type("EmaWeight")
+    attempt.function("track", "model")
+    attempt.function("update", "averages", "model", "decay")
+    attempt.function("averaged", "model", "averages")
+    yield from ()
+
+
+def tracking(attempt: Attempt) -> Iterator[Finding]:
+    """What `track` returns has an EmaWeight with memory of its own for each Param."""
+    model, line, kind = Net(), attempt.line("track"), attempt.get("EmaWeight")
+    before = values(leaves(model))
+    averages = attempt.call("track(model)", model=model)
+    yield from _changed(attempt, model, before, "track")
+    if not isinstance(averages, nnx.State):
+        raise Stop(Finding("result-type", "track", f"`track` returns {describe(averages)}", "an nnx.State", line))
+    found, wanted = leaves(averages), leaves(model, nnx.Param)
+    for path, leaf in found.items():
+        seen, expected = f"{describe(leaf)} at {dotted(path)}", "an EmaWeight of an array"
+        role = "nested" if isinstance(raw(leaf), nnx.Variable) else home(leaf).replace("variable", "type")
+        if role == "nested" or not isinstance(leaf, kind):
+            labelled = len(leaves(nnx.filter_state(averages, kind)))
+            sentence = f"The filter `EmaWeight` finds {labelled} of the {len(found)} leaves of this State."
+            raise Stop(Finding(role, "averages", seen, expected, line, _decayed(leaf) if role == "param" else sentence))
+    missing, extra = ([path for path in one if path not in two] for one, two in ((wanted, found), (found, wanted)))
+    if missing and len(missing) == len(extra):
+        raise Stop(Finding("paths", "averages", f"paths such as {extra[0]}", f"{missing[0]}", line))
+    if missing:
+        yield Finding(
+            "missing", "averages", f"none at {dotted(missing[0])}", f"{len(wanted)}, one for each Param", line
+        )
+    if extra:
+        yield Finding("extra", "averages", f"also {dotted(extra[0])}", f"{len(wanted)}, for the Params alone", line)
+    common = [path for path in found if path in wanted]
+    for path in [path for path in common if not close(raw(found[path]), before[path])][:1]:
+        seen = f"{numbers(raw(found[path]))} at {dotted(path)}"
+        yield Finding("value", "averages", seen, f"{numbers(before[path])}, the numbers of the Param", line)
+    if shared := [path for path in common if raw(found[path]) is raw(wanted[path])]:
+        jax.jit(lambda state: jax.tree.map(lambda x: x + 1, state), donate_argnums=0)(nnx.state(model, nnx.Param))
+        lost = sum(raw(leaf).is_deleted() for leaf in found.values())
+        measured = f"After a step that donates the Params, {lost} of {len(found)} averages were deleted arrays."
+        yield Finding("shared", "averages", f"one array for both at {dotted(shared[0])}", "a copy", line, measured)
+
+
+def updating(attempt: Attempt) -> Iterator[Finding]:
+    """An update moves each average by its share, in place, as an attribute of the model and under `nnx.jit` too."""
+    model, line = Net(), attempt.line("update")
+    averages = tracked(attempt, model)
+    kept, before, weights, parts = leaves(averages), values(leaves(averages)), values(leaves(model)), set(averages)
+    for decay in (0.9, 0.25):
+        what, wanted = f"update(averages, model, {decay})", _moved(before, weights, decay)
+        try:
+            result = attempt.call(what, averages=averages, model=model)
+        except (NotImplementedError, ValueError) as error:
+            for kind in [kind for text, kind in RAISED.items() if text in str(error)]:
+                raise Stop(Finding(kind, "update", f"`{what}` raised {_said(error)}", "no error", line)) from None
+            raise
+        for finding in _changed(attempt, model, weights, "update"):
+            raise Stop(finding)
+        now, after = leaves(averages) if set(averages) == parts else {}, values(kept)
+        for path, variable in kept.items():
+            expected = f"{numbers(wanted[path])} where the Param is {numbers(weights[path])}"
+            if now.get(path) is not variable:
+                seen = f"`{what}` puts another object at {dotted(path)}"
+                raise Stop(Finding("replaced", "averages", seen, "the EmaWeight from before", line))
+            if close(after[path], before[path]):
+                seen = f"`{what}` leaves {dotted(path)} at {numbers(before[path])}"
+                raise Stop(Finding("unchanged", "averages", seen, expected, line))
+            if not close(after[path], wanted[path]):
+                kind, seen = _formula(path, after[path], before[path], weights, decay)
+                raise Stop(Finding(kind, "update", f"`{what}` {seen}", expected, line))
+        before = after
+    if result is not None:
+        yield Finding("result-type", "update", f"`update` returns {describe(result)}", "nothing", line)
+    for kind, what in {
+        "attribute": "update(model.averages, model, 0.9)",
+        "jit": "nnx.jit(lambda model: update(model.averages, model, 0.9))(model)",
+    }.items():
+        model = Net()
+        model.averages = nnx.data(tracked(attempt, model))
+        wanted = _moved(values(leaves(model.averages)), values(leaves(model)), 0.9)
+        try:
+            attempt.call(what, model=model, nnx=nnx)
+        except Exception as error:
+            raise Stop(Finding(kind, "update", f"`{what}` raised {_said(error)}", "no error", line)) from None
+        after = leaves(model.averages)
+        for path, value in wanted.items():
+            if not close(raw(after.get(path)), value):
+                seen = f"after `{what}` {dotted(path)} is {short(after.get(path))}"
+                raise Stop(Finding(kind, "update", seen, numbers(value), line))
+
+
+def evaluation(attempt: Attempt) -> Iterator[Finding]:
+    """The copy holds the averages in Params, and shares no Variable with the model."""
+    model, line = Net(), attempt.line("averaged")
+    averages, variables = tracked(attempt, model), leaves(model)
+    held, before = values(leaves(averages)), values(variables)
+    result = attempt.call("averaged(model, averages)", model=model, averages=averages)
+    for finding in _changed(attempt, model, before, "averaged"):
+        lost = sum(not close(raw(leaves(model).get(path)), value) for path, value in before.items())
+        measured = f"Of the {len(before)} Variables of the model {lost} have lost their numbers."
+        raise Stop(Finding("overwrites", "averaged", finding.seen, finding.expected, line, measured))
+    if not isinstance(result, Net):
+        raise Stop(Finding("result-type", "averaged", f"`averaged` returns {describe(result)}", "a Net", line))
+    now = leaves(result)
+    for path, variable in variables.items():
+        leaf, value = now.get(path), held.get(path, before[path])
+        if type(leaf) is not type(variable) or isinstance(raw(leaf), nnx.Variable):
+            seen, wanted = f"{describe(leaf)} at {dotted(path)}", f"a {type(variable).__name__} of float32"
+            measured = f"In this copy `nnx.state(copy, nnx.Param)` finds {len(leaves(result, nnx.Param))} Params."
+            raise Stop(Finding("type", "averaged", seen, wanted, line, measured))
+        if not close(raw(leaf), value):
+            kind = "rest" if path not in held else "weights" if close(raw(leaf), before[path]) else "value"
+            wanted = f"{numbers(value)}, as in the {'averages' if path in held else 'model'}"
+            raise Stop(Finding(kind, "averaged", f"{dotted(path)} of the copy is {short(leaf)}", wanted, line))
+    if shared := [path for path, variable in variables.items() if now.get(path) is variable]:
+        result.body(jnp.ones((2, 2)))
+        moved = sum(not close(raw(variable), before[path]) for path, variable in variables.items())
+        measured = f"One call of the copy changed {moved} Variables of the model."
+        yield Finding("shared", "averaged", f"one Variable for both at {dotted(shared[0])}", "two", line, measured)
+    model.averages = nnx.data(averages)
+    attempt.call("averaged(model, model.averages)", model=model)
+
+
+def functions(attempt: Attempt) -> Iterator[Finding]:
+    """Each function does its part; the others are tried with averages that are right, so that all can be told."""
+    for part in (tracking, updating, evaluation):
+        try:
+            yield from part(attempt)
+        except Stop as stop:
+            yield stop.finding
+
+
+STAGES = (names, functions)
+
+
+def _changed(attempt: Attempt, model: nnx.Module, before: dict[Path, Any], called: str) -> Iterator[Finding]:
+    now = leaves(model)
+    for path in [path for path in before if not close(raw(now.get(path)), before[path])][:1]:
+        seen = f"`{called}` turns {dotted(path)} of the model into {short(now.get(path))}"
+        yield Finding("changed", "model", seen, f"{numbers(before[path])}, as before", attempt.line(called))
+
+
+def _moved(before: dict[Path, Any], weights: dict[Path, Any], decay: float) -> dict[Path, Any]:
+    return {path: average + (1 - decay) * (weights[path] - average) for path, average in before.items()}
+
+
+def _formula(path: Path, after: Any, average: Any, weights: dict[Path, Any], decay: float) -> tuple[str, str]:
+    """Name the formula of an update that is another one: its kind and what it did."""
+    for other, value in weights.items():
+        if value.shape == average.shape and close(after, average + (1 - decay) * (value - average)):
+            return "pairs", f"moves {dotted(path)} towards {dotted(other)}"
+    weight = weights[path]
+    shares = {"swapped": decay, "overwrites": 1, "sign": decay - 1}
+    kind = next((kind for kind in shares if close(after, average + shares[kind] * (weight - average))), "formula")
+    return kind, f"turns {dotted(path)} from {numbers(average)} into {numbers(after)}"
+
+
+def _decayed(average: Any) -> str:
+    """Say what a step of AdamW makes of an average that is a Param."""
+    import optax
+
+    net = nnx.Dict(weight=nnx.Param(jnp.ones(())), average=average)
+    net.average.set_value(jnp.ones(average.shape))
+    grads = nnx.grad(lambda net: net.weight[...])(net)
+    nnx.Optimizer(net, optax.adamw(0.1, weight_decay=0.5), wrt=nnx.Param).update(net, grads)
+    return f"One step of adamw(0.1, weight_decay=0.5) turned an average of 1 into {net.average[...].mean():.4g}."
+
+
+def _said(error: Exception) -> str:
+    return f"{type(error).__name__}: {next(iter(str(error).strip().splitlines()), '')}".removesuffix(": ")

@@ -1,0 +1,26 @@
+import jax
+import jax.numpy as jnp
+from flax import nnx
+
+
+class EmaWeight(nnx.Variable): ...
+
+
+def track(model):
+    averages = {}
+    for name, value in vars(model).items():
+        if isinstance(value, nnx.Param):
+            averages[name] = EmaWeight(jnp.copy(value[...]))
+    return nnx.State(averages)
+
+
+def update(averages, model, decay):
+    params = dict(nnx.to_flat_state(nnx.state(model, nnx.Param)))
+    for path, average in nnx.to_flat_state(averages):
+        average[...] += (1 - decay) * (params[path] - average)
+
+
+def averaged(model, averages):
+    copy = nnx.clone(model)
+    nnx.update(copy, nnx.as_pure(averages))
+    return copy

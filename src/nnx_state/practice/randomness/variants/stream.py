@@ -1,0 +1,31 @@
+import jax
+import jax.numpy as jnp
+from flax import nnx
+
+
+class Dropout(nnx.Module):
+    def __init__(self, rate, *, rngs):
+        self.rate = rate
+        self.deterministic = False
+        self.rngs = nnx.RngStream(rngs.dropout(), tag="dropout")
+
+    def __call__(self, x):
+        if not self.deterministic:
+            keep = 1 - self.rate
+            x = x * jax.random.bernoulli(self.rngs(), keep, x.shape) / keep
+        return x
+
+
+@nnx.jit
+def call(model, x):
+    return model(x)
+
+
+def per_example(model, batch):
+    axes = nnx.StateAxes({nnx.RngState: 0, ...: None})
+    mapped = nnx.vmap(call, in_axes=(axes, 0))
+    return nnx.split_rngs(splits=len(batch))(mapped)(model, batch)
+
+
+def save(model):
+    return nnx.state(nnx.clone(model))

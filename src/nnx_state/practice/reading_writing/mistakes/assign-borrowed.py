@@ -1,0 +1,1 @@
+from nnx_state import assign

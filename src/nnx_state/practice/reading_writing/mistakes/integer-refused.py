@@ -1,0 +1,15 @@
+import jax.numpy as jnp
+from flax import nnx
+
+
+def assign(variable, value):
+    current = variable[...]
+    if isinstance(value, (bool, int, float, complex)):
+        dtype, shape = jnp.asarray(value).dtype, ()
+    else:
+        dtype, shape = value.dtype, value.shape
+    if dtype != current.dtype:
+        raise TypeError(f"value must be {current.dtype}, got {dtype}")
+    if shape != current.shape:
+        raise ValueError(f"value must be {current.shape}, got {shape}")
+    variable[...] = jnp.asarray(value, current.dtype)

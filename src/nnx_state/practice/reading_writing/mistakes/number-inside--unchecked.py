@@ -1,0 +1,6 @@
+import jax.numpy as jnp
+from flax import nnx
+
+
+def assign(variable, value):
+    variable.set_value(value)

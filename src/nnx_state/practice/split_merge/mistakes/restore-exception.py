@@ -1,0 +1,15 @@
+import jax
+import jax.numpy as jnp
+from flax import nnx
+
+
+def snapshot(model, filter):
+    return jax.tree.map(jnp.copy, nnx.state(model, filter))
+
+
+def restore(model, saved):
+    own = dict(nnx.to_flat_state(nnx.state(model)))
+    for path, leaf in nnx.to_flat_state(saved):
+        if leaf.shape != own[path].shape:
+            raise ValueError(f"{path} must have shape {own[path].shape}")
+    nnx.update(model, jax.tree.map(jnp.copy, saved))

@@ -1,0 +1,22 @@
+import jax
+import jax.numpy as jnp
+from flax import nnx
+
+
+def snapshot(model, filter):
+    saved = nnx.State({})
+    wanted = nnx.filterlib.to_predicate(filter)
+    for name, leaf in vars(model).items():
+        if isinstance(leaf, nnx.Variable) and wanted((name,), leaf):
+            saved[name] = type(leaf)(jnp.copy(leaf[...]))
+    return saved
+
+
+def restore(model, saved):
+    own = dict(nnx.to_flat_state(nnx.state(model)))
+    for path, leaf in nnx.to_flat_state(saved):
+        if path not in own:
+            raise ValueError(f"{path} is not in the model")
+        if leaf.shape != own[path].shape:
+            raise ValueError(f"{path} must have shape {own[path].shape}")
+    nnx.update(model, jax.tree.map(jnp.copy, saved))

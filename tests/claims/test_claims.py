@@ -1,0 +1,163 @@
+"""Every claim: how it is registered, what it says, and that the published verdicts are those of a run."""
+
+import os
+import re
+from pathlib import Path
+
+import pytest
+
+from nnx_state.claims import published, registry
+from nnx_state.claims.compat import VERSION
+from nnx_state.claims.registry import (
+    CRASHED,
+    DIFFERS,
+    HOLDS,
+    NOT_APPLICABLE,
+    SEED,
+    TOPICS,
+    Differs,
+    NotApplicable,
+    Verdict,
+    claim,
+    claims,
+    expect,
+    judge,
+    need,
+    raises,
+)
+from nnx_state.claims.running import Worker, run
+
+DOCS = Path(__file__).parents[2] / "docs"
+CLAIMS = list(claims().values())
+RELEASE = ".".join(map(str, VERSION))
+CITED = re.compile(r"claims/(?:index\.md)?#([\w-]+)")
+
+
+def test_there_are_many_claims():
+    assert len(CLAIMS) >= 150
+    assert len([claim for claim in CLAIMS if claim.source == SEED]) >= 12
+    assert {claim.topic for claim in CLAIMS} == set(TOPICS)
+    files = {path.stem for path in registry.source_files()}
+    others = {"__init__", "published", "running", "verbs"}
+    assert {path.stem for path in Path(registry.__file__).parent.glob("*.py")} == files | others
+
+
+@pytest.mark.parametrize("one", CLAIMS, ids=lambda one: one.name)
+def test_a_claim_is_one_plain_sentence_with_a_lesson(one):
+    assert re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", one.name)
+    assert one.statement.endswith(".")
+    assert len(one.statement) <= 200
+    assert not re.search(r"\b0\.\d+\.\d+\b", one.statement), "a statement speaks of no release"
+    assert (DOCS / one.lesson.partition("#")[0]).exists()  # the strict build checks its heading
+
+
+def test_statements_differ():
+    assert len({one.statement for one in CLAIMS}) == len(CLAIMS)
+
+
+def test_the_published_verdicts_are_of_these_claims():
+    hashed, columns = published.load()
+    assert hashed == published.sources(), "What to do: python noxfile.py matrix"
+    for release, column in columns.items():
+        assert set(column.verdicts) == set(claims()), release
+        assert (column.versions["flax"], column.failed) == (release, "")
+    assert list(columns) == sorted(columns, key=published.version)
+    assert published.FILE.read_text("utf-8") == published.dump(columns, hashed)
+
+
+@pytest.mark.parametrize("topic", TOPICS)
+def test_a_run_gives_the_published_verdicts(topic):
+    names = [one.name for one in CLAIMS if one.topic == topic]
+    _, columns = published.load()
+    measured = dict(run(names, jobs=os.cpu_count() or 1))
+    differences = published.compare(measured, columns[RELEASE].verdicts, names)
+    assert not differences, "\n".join(differences)
+
+
+def test_no_cell_is_an_accident_of_its_check():
+    _, columns = published.load()
+    for release, column in columns.items():
+        for name, verdict in column.verdicts.items():
+            assert verdict.verdict in (HOLDS, DIFFERS, NOT_APPLICABLE), (release, name, verdict)
+            assert bool(verdict.said) == (verdict.verdict != HOLDS)
+            for accident in (" at 0x", "module 'flax", "NameError", "unexpected keyword argument 'wrt'"):
+                assert accident not in verdict.said, (release, name, verdict)
+
+
+def test_a_page_cites_claims_that_hold():
+    _, columns = published.load()
+    cited = {name for page in DOCS.rglob("*.md") for name in CITED.findall(page.read_text("utf-8"))} - set(TOPICS)
+    assert len(cited) >= 15
+    assert cited - set(claims()) == set()
+    assert {name: columns[RELEASE].verdicts[name].said for name in cited} == dict.fromkeys(cited, "")
+
+
+@pytest.mark.parametrize(
+    ("check", "verdict"),
+    [
+        (lambda: None, Verdict(HOLDS)),
+        (lambda: expect([1], [1]), Verdict(HOLDS)),
+        (lambda: expect([1], [2]), Verdict(DIFFERS, "[1], not [2]")),
+        (lambda: raises(lambda: int("x"), ValueError, "invalid literal"), Verdict(HOLDS)),
+        (lambda: raises(lambda: 3, ValueError), Verdict(DIFFERS, "nothing is raised, the result is a int")),
+        (lambda: raises(lambda: [][0], ValueError), Verdict(DIFFERS, "IndexError: list index out of range")),
+        (lambda: raises(lambda: [][0], IndexError, "x"), Verdict(DIFFERS, "IndexError: list index out of range")),
+        (lambda: need(registry, "claim"), Verdict(HOLDS)),
+        (lambda: need(registry, "view"), Verdict(NOT_APPLICABLE, "there is no nnx_state.claims.registry.view")),
+        (lambda: {}["a"], Verdict(DIFFERS, "KeyError: 'a'")),
+    ],
+)
+def test_a_check_has_one_verdict(check, verdict):
+    assert judge(check) == verdict
+
+
+def register(monkeypatch, check):
+    monkeypatch.setattr(registry, "_CLAIMS", {})
+    claim("a-claim", "A claim.", "lessons/homes.md")(check)
+    return registry._CLAIMS["a-claim"]
+
+
+def test_a_claim_knows_its_lines(monkeypatch):
+    def check():
+        raise Differs("it differs")
+
+    one = register(monkeypatch, check)
+    assert one.lines[1] - one.lines[0] == 1
+    assert one.topic == "test_claims"
+    with pytest.raises(ValueError, match="Two claims are named 'a-claim'"):
+        claim("a-claim", "Another.", "lessons/homes.md")(check)
+
+
+def test_a_verdict_that_is_not_applicable_says_why():
+    def check():
+        raise NotApplicable("there is no nnx.view")
+
+    assert judge(check) == Verdict(NOT_APPLICABLE, "there is no nnx.view")
+
+
+def abort():
+    os.abort()
+
+
+def leave():
+    os._exit(3)
+
+
+def loop():
+    while True:
+        pass
+
+
+@pytest.mark.parametrize(
+    ("check", "verdict"),
+    [
+        (abort, Verdict(CRASHED, "signal SIGABRT")),
+        (leave, Verdict(CRASHED, "exit code 3")),
+        (loop, Verdict(CRASHED, "it did not end within 5 s")),
+    ],
+)
+def test_a_claim_that_ends_the_interpreter_is_recorded(check, verdict):
+    worker = Worker()
+    assert worker.judge(check, limit=5 if check is loop else 60) == verdict
+    assert worker.judge(os.getpid) == Verdict(HOLDS)
+    worker.close()
