@@ -8,13 +8,16 @@ const verdicts = ["holds", "differs", "not applicable", "crashed"]
 
 const form = document.createElement("form")
 form.className = "claims__form"
+const field = (name, title, control) =>
+  `<div><label for="claims-${name}">${title}</label>${control.replace(">", ` id="claims-${name}" name="${name}">`)}</div>`
+const choice = (name, title, all) => field(name, title, `<select><option value="">${all}</option></select>`)
 form.innerHTML = `
-  <label>Search <input name="text" type="search"></label>
-  <label>Topic <select name="topic"><option value="">all</option></select></label>
-  <label>Verdict <select name="verdict"><option value="">any</option></select></label>
-  <label>On release <select name="release"><option value="">any</option></select></label>
-  <label>Changed from <select name="from"><option value="">–</option></select></label>
-  <label>to <select name="to"><option value="">–</option></select></label>
+  ${field("text", "Search the claims", '<input type="search">')}
+  ${choice("topic", "Topic", "all")}
+  ${choice("verdict", "Verdict", "any")}
+  ${choice("release", "On release", "any")}
+  ${choice("from", "Changed from", "–")}
+  ${choice("to", "to", "–")}
   <button type="reset" class="md-button">Show all</button>
   <p role="status"></p>`
 const fill = (name, values, texts = values) =>

@@ -16,7 +16,7 @@ import pytest
 
 from nnx_state.practice.exercises import exercises
 
-ROUNDS = 5
+ROUNDS = 3
 
 
 @pytest.fixture(scope="module")

@@ -48,15 +48,15 @@ def test_the_verdicts_are_those_of_the_data(page):
 
 
 def test_filters_by_topic_verdict_release_and_text(page):
-    page.get_by_label("Topic").select_option("reading")
+    page.get_by_label("Topic", exact=True).select_option("reading")
     expect(rows(page)).to_have_count(count(lambda name: claims()[name].topic == "reading"))
     page.get_by_role("button", name="Show all").click()
     expect(rows(page)).to_have_count(len(claims()))
-    page.get_by_label("Verdict").select_option("differs")
+    page.get_by_label("Verdict", exact=True).select_option("differs")
     page.get_by_label("On release").select_option(OLD)
     expect(rows(page)).to_have_count(count(lambda name: COLUMNS[OLD].verdicts[name].verdict == "differs"))
     page.get_by_role("button", name="Show all").click()
-    page.get_by_label("Search").fill("orbax")
+    page.get_by_label("Search the claims").fill("orbax")
     found = rows(page).all_text_contents()
     assert 0 < len(found) < len(claims())
     assert all("orbax" in text.lower() for text in found)
@@ -75,7 +75,7 @@ def test_two_releases_are_compared_and_the_comparison_has_an_address(page, conte
 
 
 def test_it_works_by_keyboard(page):
-    page.get_by_label("Search").focus()
+    page.get_by_label("Search the claims").focus()
     page.keyboard.type("jax.grad")
     page.keyboard.press("Enter")  # does not leave the page
     rows(page).first.locator("summary").focus()

@@ -9,7 +9,7 @@ from harness.pages import Block, read
 
 PROVED = re.compile(r"^(?:\w+\.)*(\w+(?:Error|Exception|Warning): .+)$", re.MULTILINE)
 ENTRY = re.compile(r"^### (?P<title>.+?) \{ #(?P<anchor>[\w-]+) \}\n(?P<text>.*?)(?=^##|\Z)", re.MULTILINE | re.DOTALL)
-LINK = re.compile(r"\]\((?P<page>[\w/-]+\.md)#(?P<anchor>[\w-]+)\)")
+LINK = re.compile(r"\]\((?P<page>(?!claims/)[\w/-]+\.md)#(?P<anchor>[\w-]+)\)")  # a claim has no block on its page
 
 
 @dataclass(frozen=True)

@@ -103,7 +103,7 @@ def evidence() -> str:
     ]
     for topic in (*TOPICS, "compat", "registry"):
         title = heading(topic)
-        options = "    options:\n      show_root_heading: false\n      show_source: true\n      heading_level: 3\n"
+        options = "    options:\n      show_root_heading: false\n      show_source: true\n      show_if_no_docstring: true\n      heading_level: 3\n"
         parts.append(f"## {title}\n\n::: nnx_state.claims.{topic}\n{options}")
     return "\n".join(parts)
 

@@ -1,0 +1,34 @@
+import jax
+import jax.numpy as jnp
+from flax import nnx
+
+
+class CausalMean(nnx.Module):
+    def __call__(self, x):
+        counts = jnp.arange(1, x.shape[1] + 1)
+        return jnp.cumsum(x, axis=1) / counts[:, None]
+
+    def init_cache(self, batch, length, features):
+        self.tokens = nnx.Cache(jnp.zeros((batch, length, features)))
+        self.index = nnx.Cache(jnp.zeros((), jnp.int32))
+
+    def decode(self, x):
+        index, length = self.index[...], self.tokens.shape[1]
+        if not isinstance(index, jax.core.Tracer) and index >= length:
+            raise ValueError(f"the cache is full: it holds {length} tokens")
+        tokens = self.tokens[...].at[:, index].set(x)
+        self.tokens[...] = tokens
+        self.index.set_value(jnp.minimum(index + 1, length))
+        seen = (jnp.arange(length) <= index)[:, None]
+        mean = jnp.mean(tokens, axis=1, where=seen)
+        return jnp.where(index >= length, jnp.nan, mean)
+
+
+def keep(model):
+    return jax.tree.map(jnp.copy, nnx.state(model, nnx.Cache))
+
+
+def reorder(model, indices):
+    for _, cache in nnx.to_flat_state(nnx.state(model, nnx.Cache)):
+        if cache.ndim:
+            cache[...] = cache[...][indices]
