@@ -65,12 +65,10 @@ def test_the_published_verdicts_are_of_these_claims():
     assert published.FILE.read_text("utf-8") == published.dump(columns, hashed)
 
 
-@pytest.mark.parametrize("topic", TOPICS)
-def test_a_run_gives_the_published_verdicts(topic):
-    names = [one.name for one in CLAIMS if one.topic == topic]
+def test_a_run_gives_the_published_verdicts():
     _, columns = published.load()
-    measured = dict(run(names, jobs=os.cpu_count() or 1))
-    differences = published.compare(measured, columns[RELEASE].verdicts, names)
+    measured = dict(run(list(claims())))
+    differences = published.compare(measured, columns[RELEASE].verdicts, claims())
     assert not differences, "\n".join(differences)
 
 
@@ -101,7 +99,10 @@ def test_a_page_cites_claims_that_hold():
         (lambda: raises(lambda: int("x"), ValueError, "invalid literal"), Verdict(HOLDS)),
         (lambda: raises(lambda: 3, ValueError), Verdict(DIFFERS, "nothing is raised, the result is a int")),
         (lambda: raises(lambda: [][0], ValueError), Verdict(DIFFERS, "IndexError: list index out of range")),
-        (lambda: raises(lambda: [][0], IndexError, "x"), Verdict(DIFFERS, "IndexError: list index out of range")),
+        (
+            lambda: raises(lambda: [][0], IndexError, "no such text"),
+            Verdict(DIFFERS, "IndexError: list index out of range"),
+        ),
         (lambda: need(registry, "claim"), Verdict(HOLDS)),
         (lambda: need(registry, "view"), Verdict(NOT_APPLICABLE, "there is no nnx_state.claims.registry.view")),
         (lambda: {}["a"], Verdict(DIFFERS, "KeyError: 'a'")),

@@ -40,7 +40,7 @@ def test_a_topic_is_run_as_json():
     [
         (["nothing"], "No claim is named 'nothing': the page Claims lists their names."),
         (["--topic", "nothing"], "No topic is named 'nothing': choose one of "),
-        (["--jobs", "0"], "0 is not in the range x>=1"),
+        (["--jobs", "0"], "greater than or equal to 1"),
     ],
 )
 def test_what_cannot_be_run_is_told(arguments, message):

@@ -111,16 +111,18 @@ def measure(release: str, names: list[str], jobs: int) -> Column:
             "JAX_PLATFORMS": "cpu",
         }
         command = [python, "-m", "harness.measure", str(jobs), *missing]
-        with kept.open("a", encoding="utf-8") as file:
-            process = subprocess.Popen(
+        with (
+            kept.open("a", encoding="utf-8") as file,
+            subprocess.Popen(
                 command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=variables
-            )
+            ) as process,
+        ):
             for number, line in enumerate(process.stdout or (), start=len(cells)):
                 file.write(line)
                 file.flush()
                 print(f"\r{release}: {number} of {len(names)}", end="", file=sys.stderr, flush=True)
         print(file=sys.stderr)
-        if process.wait():
+        if process.returncode:
             return Column(failed=f"the run ended with exit code {process.returncode}")
         about, cells = _read(kept)
     today = datetime.datetime.now(datetime.UTC).date().isoformat()

@@ -40,7 +40,7 @@ def _grade(module: str, path: Path, record: Record) -> None:
     from nnx_state.practice.probe import Attempt, Stop
 
     checks = importlib.import_module(f"nnx_state.practice.{module}.checks")
-    attempt = Attempt(path, path.read_text("utf-8"), ModuleType(path.stem))
+    attempt = Attempt(path, path.read_text("utf-8"), ModuleType(f"attempt_{path.stem}"))  # it hides no library
     for stage in (_load, *checks.STAGES):
         record.note(stage=stage.__name__)
         try:
@@ -64,7 +64,7 @@ def _load(attempt: Any) -> Iterator[Finding]:
     """Run the file itself, as an import would."""
     before = {(library, name): value for library in _libraries() for name, value in vars(library).items()}
     attempt.module.__file__ = str(attempt.path)
-    sys.modules[attempt.path.stem] = attempt.module
+    sys.modules[attempt.module.__name__] = attempt.module
     try:
         with attempt.does("import of the file"):
             exec(compile(attempt.source, str(attempt.path), "exec", dont_inherit=True), vars(attempt.module))
@@ -88,11 +88,12 @@ def _libraries() -> list[ModuleType]:
 def _raised(attempt: Any, error: Exception) -> Finding:
     if "RESOURCE_EXHAUSTED" in str(error) or "Out of memory" in str(error):
         return Finding("memory", seen=attempt.calling, line=_line(attempt.path))
-    said = next(iter(str(error).strip().splitlines()), "")
+    said = next(iter(str(error).strip().splitlines()), "")[:160]
     name = f"{type(error).__name__}: {said}" if said else type(error).__name__
     if isinstance(error, NotImplementedError) and not said:
         return Finding("unfinished", seen=attempt.calling, line=_line(attempt.path))
-    return Finding("raised", seen=f"{attempt.calling} raised {name}", expected="no error", line=_line(attempt.path))
+    what = attempt.calling or "a look at its objects"
+    return Finding("raised", seen=f"{what} raised {name}", expected="no error", line=_line(attempt.path))
 
 
 def _line(path: Path) -> int | None:

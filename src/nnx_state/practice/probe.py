@@ -43,9 +43,10 @@ class Attempt:
 
     @contextlib.contextmanager
     def does(self, what: str) -> Iterator[None]:
-        """Name what is being tried, such as `model(x)`, while it is tried."""
+        """Name what is being tried, such as `model(x)`, while it is tried; if it fails, the name stays for the message."""
         self.calling = what
         yield
+        self.calling = ""
 
     def call(self, what: str, **names: Any) -> Any:
         """Return the value of an expression in the names of the attempt and these; its text is named if it fails."""
