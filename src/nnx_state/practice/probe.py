@@ -43,7 +43,7 @@ class Attempt:
 
     @contextlib.contextmanager
     def does(self, what: str) -> Iterator[None]:
-        """Name what is being tried, such as `model(x)`, while it is tried; if it fails, the name stays for the message."""
+        """Name what is being tried, such as `model(x)`, while it is tried; where it fails, the name stays."""
         self.calling = what
         yield
         self.calling = ""

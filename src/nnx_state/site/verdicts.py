@@ -19,6 +19,18 @@ START, END = "<!-- The table is written by `python noxfile.py generate`. -->", "
 MARKS = {HOLDS: "✓", DIFFERS: "✗", NOT_APPLICABLE: "○", CRASHED: "!"}
 
 
+_SOURCES = """\
+## {}
+
+::: nnx_state.claims.{}
+    options:
+      heading_level: 3
+      show_if_no_docstring: true
+      show_root_heading: false
+      show_source: true
+"""
+
+
 def table(columns: dict[str, Column]) -> str:
     """Return the table as HTML: a row for each claim, a column for each release, the verdicts as marks with words.
 
@@ -101,10 +113,7 @@ def evidence() -> str:
         "# Evidence\n",
         "The functions behind [the verdicts](index.md), topic by topic; `compat` hides what Flax renamed.\n",
     ]
-    for topic in (*TOPICS, "compat", "registry"):
-        title = heading(topic)
-        options = "    options:\n      show_root_heading: false\n      show_source: true\n      show_if_no_docstring: true\n      heading_level: 3\n"
-        parts.append(f"## {title}\n\n::: nnx_state.claims.{topic}\n{options}")
+    parts += [_SOURCES.format(heading(topic), topic) for topic in (*TOPICS, "compat", "registry")]
     return "\n".join(parts)
 
 
