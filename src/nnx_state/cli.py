@@ -3,6 +3,7 @@
 import contextlib
 import enum
 import json
+import signal
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -70,6 +71,7 @@ def watch(
     form: As = Format.TEXT,
 ) -> None:
     """Grade each attempt when it is saved, and go on when it passes. Ctrl-C ends."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a script may have started it with Ctrl-C ignored
     with contextlib.suppress(KeyboardInterrupt):
         for outcome in verbs.watch(folder):
             _print(outcome, form)

@@ -3,6 +3,7 @@
 import json
 import os
 import pty
+import signal
 import subprocess
 import sys
 import threading
@@ -213,8 +214,9 @@ class Watching:
         threading.Thread(target=self._read, daemon=True).start()
 
     def _read(self):
-        for line in self.process.stdout:
-            self.lines.put(json.loads(line))
+        with self.process.stdout as lines:
+            for line in lines:
+                self.lines.put(json.loads(line))
 
     def until(self, key):
         """Return the next output that has a key."""
@@ -245,5 +247,5 @@ def test_watch_checks_on_save_and_moves_on(learner):
             "problem": "",
         }
     finally:
-        watching.process.send_signal(2)
-        assert watching.process.wait() == 0
+        watching.process.send_signal(signal.SIGINT)
+        assert watching.process.wait(60) == 0
