@@ -23,9 +23,11 @@ def wheel(tmp_path_factory):
 
 def test_the_wheel_contains_only_the_package(wheel):
     package = ROOT / "src" / "nnx_state"
-    sources = {f"nnx_state/{path.relative_to(package).as_posix()}" for path in package.rglob("*.py")}
+    files = [path for path in package.rglob("*") if path.is_file() and "__pycache__" not in path.parts]
+    sources = {f"nnx_state/{path.relative_to(package).as_posix()}" for path in files}
     names = set(wheel.namelist())
-    assert {name for name in names if ".dist-info/" not in name} == {*sources, "nnx_state/py.typed"}
+    assert {name for name in names if ".dist-info/" not in name} == sources
+    assert {Path(name).suffix for name in sources} == {".py", ".pyi", ".typed", ".toml", ".md", ".json"}
     assert any(name.endswith("licenses/LICENSE") for name in names)
 
 

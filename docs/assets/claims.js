@@ -3,7 +3,7 @@ const region = document.querySelector(".claims")
 const table = region.querySelector("table")
 const releases = [...table.tHead.rows[0].cells].slice(1).map((cell) => cell.textContent)
 const bodies = [...table.tBodies].map((body) => ({ body, title: body.rows[0], rows: [...body.rows].slice(1) }))
-const verdictOf = (row, release) => row.cells[releases.indexOf(release) + 1].querySelector(".claims__word").textContent
+const verdictOf = (row, release) => row.cells[releases.indexOf(release) + 1].querySelector("b").textContent
 const verdicts = ["holds", "differs", "not applicable", "crashed"]
 
 const form = document.createElement("form")

@@ -36,7 +36,7 @@ def test_everything_is_there_at_first(page):
 
 
 def test_the_verdicts_are_those_of_the_data(page):
-    marks = page.locator(".claims__word").all_text_contents()
+    marks = page.locator(".claims td b").all_text_contents()
     wanted = [
         column.verdicts[name].verdict
         for topic in TOPICS

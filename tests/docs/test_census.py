@@ -21,7 +21,8 @@ MARKDOWN = [ROOT / "README.md", *sorted(DOCS.rglob("*.md"))]
 NOTEBOOKS = sorted(DOCS.glob("notebooks/*.py"))
 MODULES = sorted(path for path in PACKAGE.rglob("*.py") if path.with_name("__init__.py").exists())
 LESSONS = sorted(page for page in DOCS.glob("lessons/*.md") if page.stem != "index")
-SHOWN = {DOCS / "claims" / "evidence.md", *DOCS.glob("reference/*.md")}  # these show docstrings and sources
+SOURCES = {page for page in DOCS.glob("claims/*.md") if page.stem != "index"}
+SHOWN = {*SOURCES, *DOCS.glob("reference/*.md")}  # these show sources and docstrings
 TEACHING = [page for page in MARKDOWN if page not in SHOWN]
 
 

@@ -33,7 +33,7 @@ def names_the_change(one: Exercise, report: Report, mutant: Mutant) -> bool:
     """Tell whether the primary diagnosis names the changed statement, or something that stands in it or around it."""
     first = report.found[0].finding
     statements = [node for node in ast.walk(ast.parse(one.solution)) if isinstance(node, ast.stmt)]
-    around = [node for node in statements if node.lineno <= mutant.line <= (node.end_lineno or 0)]
+    around = [node for node in statements if node.lineno <= mutant.line <= (node.end_lineno or 0)] or statements
     innermost = around[-1]  # the walk goes down level by level
     functions = {node.name for node in around if isinstance(node, ast.FunctionDef)}
     names = functions | ({"forward"} if "__call__" in functions else set())

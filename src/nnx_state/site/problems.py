@@ -51,6 +51,7 @@ def page(exercise: Exercise) -> str:
     mistakes = exercise.mistakes()
     listed = "\n".join(f"- [{mistake.headline}](../{mistake.lesson})" for mistake in mistakes)
     answers = ANSWERS.format(solution=exercise.solution, count=len(mistakes), mistakes=listed)
+    before = before.replace("\n---\n", "\nsearch:\n  boost: 0.5\n---\n", 1)  # a lesson comes before its exercise
     return f"{before}{commands}\n## Problem\n{problem}{answers}{by_hand}"
 
 

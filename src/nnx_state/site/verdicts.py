@@ -1,6 +1,6 @@
-"""The table of claims and verdicts on the page Claims, and the page of their sources.
+"""The table of claims and verdicts on the page Claims, and the pages of their sources.
 
-``python -m nnx_state.site.verdicts`` writes both into ``docs/claims``.
+``python -m nnx_state.site.verdicts`` writes them into ``docs/claims``.
 """
 
 import html
@@ -16,15 +16,24 @@ from nnx_state.claims.registry import CRASHED, DIFFERS, HOLDS, NOT_APPLICABLE, T
 from nnx_state.practice.reports import address
 
 START, END = "<!-- The table is written by `python noxfile.py generate`. -->", "<!-- end of the table -->"
+TOOLS = ("compat", "registry")  # what the topics are written with
 MARKS = {HOLDS: "✓", DIFFERS: "✗", NOT_APPLICABLE: "○", CRASHED: "!"}
 
 
-_SOURCES = """\
-## {}
+_EVIDENCE = """\
+---
+description: "Sources of claims about Flax NNX state, as they ran on each release: {title}."
+search:
+  exclude: true
+---
 
-::: nnx_state.claims.{}
+# {title}
+
+The functions behind [the verdicts](index.md){more}.
+
+::: nnx_state.claims.{module}
     options:
-      heading_level: 3
+      heading_level: 2
       show_if_no_docstring: true
       show_root_heading: false
       show_source: true
@@ -86,7 +95,7 @@ def _row(claim: Claim, columns: dict[str, Column]) -> str:
     short = " · ".join(f"{span} {one.verdict}" for span, one in spans(releases, [Verdict(v.verdict) for v in verdicts]))
     links = (
         f'<a href="../{address(claim.lesson, site="")}">lesson</a> '
-        f'<a href="evidence/#nnx_state.claims.{claim.topic}.{claim.check.__name__}">source</a>'
+        f'<a href="{address_of(claim.topic)}/#nnx_state.claims.{claim.topic}.{claim.check.__name__}">source</a>'
     )
     taught = "" if claim.source == "ours" else f"Said by {html.escape(claim.source)}. "
     cells = "".join(_cell(release, one) for release, one in zip(releases, verdicts, strict=True))
@@ -100,31 +109,30 @@ def _row(claim: Claim, columns: dict[str, Column]) -> str:
 
 def _cell(release: str, one: Verdict) -> str:
     kind = one.verdict.replace(" ", "-")
-    said = html.escape(f"Flax {release}: {one.verdict}{f': {one.said}' if one.said else ''}")
-    mark = f'<span aria-hidden="true">{MARKS[one.verdict]}</span><span class="claims__word">{one.verdict}</span>'
-    return f'<td class="claims__{kind}" title="{said}">{mark}</td>'
+    title = f' title="{html.escape(f"Flax {release}: {one.said}")}"' if one.said else ""
+    return f'<td class="claims__{kind}"{title}><i aria-hidden="true">{MARKS[one.verdict]}</i><b>{one.verdict}</b></td>'
 
 
-def evidence() -> str:
-    """Return the page of the claims' sources, in Markdown: mkdocstrings shows each function."""
-    parts = [
-        "---\ndescription: The source of each claim about Flax NNX state, as it was run on every release.\n"
-        "search:\n  exclude: true\n---\n",
-        "# Evidence\n",
-        "The functions behind [the verdicts](index.md), topic by topic; `compat` hides what Flax renamed.\n",
-    ]
-    parts += [_SOURCES.format(heading(topic), topic) for topic in (*TOPICS, "compat", "registry")]
-    return "\n".join(parts)
+def evidence(module: str) -> str:
+    """Return the page that shows the source of a topic, or of what topics are written with, in Markdown."""
+    more = "" if module in TOOLS else "; [what they are written with](compat.md) hides what Flax renamed"
+    return _EVIDENCE.format(title=heading(module).replace("`", ""), module=module, more=more)
+
+
+def address_of(module: str) -> str:
+    """Return the name of the page that shows a module's source, without its ending."""
+    return module.replace("_", "-")
 
 
 def write(docs: Path) -> list[Path]:
-    """Write the table into the page Claims, and the page of the sources; return their paths."""
+    """Write the table into the page Claims, and the pages of the sources; return their paths."""
     folder = docs / "claims"
     _, columns = published.load()
     page = (folder / "index.md").read_text("utf-8")
     before, rest = page.split(START)
     after = rest.split(END)[1]
-    texts = {"index.md": f"{before}{START}\n{table(columns)}\n{END}{after}", "evidence.md": evidence()}
+    texts = {"index.md": f"{before}{START}\n{table(columns)}\n{END}{after}"}
+    texts |= {f"{address_of(module)}.md": evidence(module) for module in (*TOPICS, *TOOLS)}
     for name, text in texts.items():
         (folder / name).write_text(text, "utf-8", newline="\n")
     return [folder / name for name in texts]
