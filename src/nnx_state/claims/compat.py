@@ -11,6 +11,8 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
+from nnx_state.claims.registry import differs
+
 VERSION = tuple(int(part) for part in __import__("flax").__version__.split(".")[:3])
 
 
@@ -35,6 +37,48 @@ class Layer(nnx.Module):
 def loss(model: Any) -> Any:
     """Return a number that depends on the kernel and on the bias of a Layer, and on nothing else."""
     return jnp.sum((model(jnp.ones((3, 4))) - 1.0) ** 2)
+
+
+def counted(model: Any) -> Any:
+    """Return a loss that depends on the count, too."""
+    return loss(model) + read(model.count) ** 2
+
+
+def counting() -> Layer:
+    """Return a layer whose count is a Variable of 5."""
+    return Layer(nnx.Variable(jnp.array(5.0)))
+
+
+def bump(model: Any) -> None:
+    """Count one in the Variable."""
+    add(model.count, 1.0)
+
+
+def bumped(model: Any) -> Any:
+    """Count one in the Variable, and return the model."""
+    bump(model)
+    return model
+
+
+def bump_plain(model: Any) -> None:
+    """Put another count in the place of the one before."""
+    model.count = model.count + 1.0
+
+
+def count_is(model: Any, wanted: float) -> None:
+    """Go on where the count of a model is this number."""
+    if (count := float(read(model.count))) != wanted:
+        differs(f"the count is {count:.0f} afterwards")
+
+
+def copies(model: Any) -> dict[str, Any]:
+    """Return what the leaves of a model hold, copied."""
+    return {path: jnp.array(read(leaf)) for path, leaf in leaves(model).items()}
+
+
+def moved(before: dict[str, Any], model: Any) -> list[str]:
+    """Return the paths of the leaves that are not what they were."""
+    return sorted(path for path, leaf in leaves(model).items() if (before[path] != read(leaf)).any())
 
 
 def read(variable: Any) -> Any:

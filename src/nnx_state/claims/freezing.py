@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import optax
 from flax import nnx
 
-from nnx_state.claims.compat import Layer, grad, leaves, loss, names, numbers, optimizer, read, step, update
+from nnx_state.claims.compat import Layer, grad, leaves, loss, moved, names, numbers, optimizer, read, step, update
 from nnx_state.claims.registry import claim, differs, expect, first_line
 
 LESSON = "lessons/freezing.md"
@@ -27,11 +27,6 @@ def train(model: Any, transformation: Any, wrt: Any, function: Any = loss, times
     for _ in range(times):
         update(trained, model, grad(function, model, only=wrt))
     return moved(before, model)
-
-
-def moved(before: dict[str, Any], model: Any) -> list[str]:
-    """Return the paths of the leaves that are not what they were."""
-    return sorted(path for path, leaf in leaves(model).items() if (before[path] != read(leaf)).any())
 
 
 def detached(model: Any) -> Any:

@@ -7,22 +7,26 @@ import jax.numpy as jnp
 import optax
 from flax import nnx
 
-from nnx_state.claims.compat import Layer, add, grad, leaves, loss, names, numbers, optimizer, read, update, write
+from nnx_state.claims.compat import (
+    Layer,
+    add,
+    counted,
+    counting,
+    grad,
+    leaves,
+    loss,
+    names,
+    numbers,
+    optimizer,
+    read,
+    update,
+    write,
+)
 from nnx_state.claims.registry import Differs, claim, differs, expect, first_line, need
 
 GUIDE = "a guide of Flax"
 SEE = "lessons/training.md#see"
 RUN = "lessons/training.md#run"
-
-
-def counted(model: Any) -> Any:
-    """Return a loss that depends on the count, too."""
-    return loss(model) + read(model.count) ** 2
-
-
-def counting() -> Layer:
-    """Return a layer whose count is a Variable of 5."""
-    return Layer(nnx.Variable(jnp.array(5.0)))
 
 
 def split(model: Any) -> Any:

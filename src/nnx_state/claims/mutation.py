@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
-from nnx_state.claims.compat import Layer, add, grad, names, read, traces
+from nnx_state.claims.compat import Layer, add, bump, bump_plain, count_is, grad, names, read, traces
 from nnx_state.claims.registry import claim, differs, expect, need
 
 SEE = "lessons/transforms.md#see"
@@ -30,14 +30,6 @@ class Plain(nnx.Module):
 
     def __init__(self) -> None:
         self.count = jnp.array(0.0)
-
-
-def bump(model: Any) -> None:
-    add(model.count, 1.0)
-
-
-def bump_plain(model: Any) -> None:
-    model.count = model.count + 1.0
 
 
 def counting(model: Any) -> Any:
@@ -65,12 +57,6 @@ def last_is_state(model: Any) -> None:
     if isinstance(model.last, jax.core.Tracer):
         differs(f"`last` is a leaked tracer, and the state of the model holds {found}")
     expect(found, ["last"])
-
-
-def count_is(model: Any, wanted: float) -> None:
-    """Go on where the count of a model is this number."""
-    if (count := float(read(model.count))) != wanted:
-        differs(f"the count is {count:.0f} afterwards")
 
 
 def tree_mode() -> Any:

@@ -6,7 +6,20 @@ import jax.numpy as jnp
 import optax
 from flax import nnx
 
-from nnx_state.claims.compat import VERSION, Layer, grad, leaves, loss, names, optimizer, read, update
+from nnx_state.claims.compat import (
+    VERSION,
+    Layer,
+    copies,
+    counted,
+    counting,
+    grad,
+    loss,
+    moved,
+    names,
+    optimizer,
+    read,
+    update,
+)
 from nnx_state.claims.registry import claim, differs, expect, first_line, need, raises
 
 GUIDE = "a guide of Flax"
@@ -16,26 +29,6 @@ RAISE = "lessons/training.md#calls-that-raise"
 UPGRADE = "upgrading.md#flax-011"
 NOTHING = "lessons/training.md#a-filter-that-matches-nothing-or-too-much"
 SGD = optax.sgd(0.1)
-
-
-def counting() -> Layer:
-    """Return a layer whose count is a Variable of 5."""
-    return Layer(nnx.Variable(jnp.array(5.0)))
-
-
-def counted(model: Any) -> Any:
-    """Return a loss that depends on the count, too."""
-    return loss(model) + read(model.count) ** 2
-
-
-def copies(model: Any) -> dict[str, Any]:
-    """Return what the leaves of a model hold, copied."""
-    return {path: jnp.array(read(leaf)) for path, leaf in leaves(model).items()}
-
-
-def moved(before: dict[str, Any], model: Any) -> list[str]:
-    """Return the paths of the leaves that are not what they were."""
-    return sorted(path for path, leaf in leaves(model).items() if (before[path] != read(leaf)).any())
 
 
 @claim(

@@ -7,23 +7,13 @@ import jax.numpy as jnp
 import optax
 from flax import nnx
 
-from nnx_state.claims.compat import Layer, add, grad, leaves, loss, optimizer, read, traces, update
+from nnx_state.claims.compat import Layer, add, copies, grad, loss, moved, optimizer, read, traces, update
 from nnx_state.claims.registry import claim, differs, expect
 
 GUIDE = "a guide of Flax"
 ISSUE = "an issue of Flax"
 SEE = "lessons/training.md#see"
 SGD = optax.sgd(0.1)
-
-
-def copies(model: Any) -> dict[str, Any]:
-    """Return what the leaves of a model hold, copied."""
-    return {path: jnp.array(read(leaf)) for path, leaf in leaves(model).items()}
-
-
-def moved(before: dict[str, Any], model: Any) -> list[str]:
-    """Return the paths of the leaves that are not what they were."""
-    return sorted(path for path, leaf in leaves(model).items() if (before[path] != read(leaf)).any())
 
 
 @claim(

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import optax
 from flax import nnx
 
-from nnx_state.claims.compat import Layer, add, grad, loss, optimizer, read, step, traces, update
+from nnx_state.claims.compat import Layer, add, bumped, count_is, grad, loss, optimizer, read, step, traces, update
 from nnx_state.claims.registry import claim, differs, expect, need, raises
 
 AGAIN = "lessons/transforms.md#the-step-compiles-at-every-call"
@@ -18,20 +18,9 @@ ISSUE = "an issue of Flax"
 SGD = optax.sgd(0.1)
 
 
-def bump(model: Any) -> Any:
-    add(model.count, 1.0)
-    return model
-
-
 def counter() -> Layer:
     """Return a layer whose count is a Variable of 0.0, which is not weakly typed."""
     return Layer(nnx.Variable(jnp.zeros(())))
-
-
-def count_is(model: Any, wanted: float) -> None:
-    """Go on where the count of a model is this number."""
-    if (count := float(read(model.count))) != wanted:
-        differs(f"the count is {count:.0f} afterwards")
 
 
 def traced(make: Callable[[int], tuple[Any, ...]], function: Callable[..., Any] = lambda *arguments: None) -> int:
@@ -142,7 +131,7 @@ def a_jitted_step_trains() -> None:
 def jit_cannot_write_to_a_closure() -> None:
     model = Layer()
     try:
-        nnx.jit(lambda: bump(model))()
+        nnx.jit(lambda: bumped(model))()
     except Exception as error:
         if type(error).__name__ != "TraceContextError":  # it has moved between modules of Flax
             raise
@@ -160,14 +149,14 @@ def jit_reads_a_closure_once() -> None:
     model = Layer()
     compiled = nnx.jit(lambda: read(model.count) * 1.0)
     before = float(compiled())
-    bump(model)
+    bumped(model)
     expect([before, float(compiled())], [0.0, 0.0])
 
 
 @claim("cond-keeps-a-count", "What a branch of `nnx.cond` writes to a module comes back.", FLOW)
 def cond_keeps_a_count() -> None:
     model = counter()
-    nnx.cond(jnp.array(True), bump, lambda model: model, model)
+    nnx.cond(jnp.array(True), bumped, lambda model: model, model)
     count_is(model, 1.0)
 
 
@@ -183,7 +172,7 @@ def switch_keeps_a_count() -> None:
 def while_keeps_a_count() -> None:
     need(nnx, "while_loop")
     model = counter()
-    nnx.while_loop(lambda model: read(model.count) < 3, bump, model)
+    nnx.while_loop(lambda model: read(model.count) < 3, bumped, model)
     count_is(model, 3.0)
 
 
@@ -191,7 +180,7 @@ def while_keeps_a_count() -> None:
 def fori_keeps_a_count() -> None:
     need(nnx, "fori_loop")
     model = counter()
-    nnx.fori_loop(0, 3, lambda index, model: bump(model), model)
+    nnx.fori_loop(0, 3, lambda index, model: bumped(model), model)
     count_is(model, 3.0)
 
 
@@ -210,7 +199,7 @@ def branches_write_alike() -> None:
 @claim("cond-inside-jit-keeps-a-count", "What a branch of `nnx.cond` writes inside of `nnx.jit` comes back, too.", FLOW)
 def cond_inside_jit_keeps_a_count() -> None:
     def visit(model: Any, flag: Any) -> None:
-        nnx.cond(flag, bump, lambda model: model, model)
+        nnx.cond(flag, bumped, lambda model: model, model)
 
     model = counter()
     nnx.jit(visit)(model, jnp.array(True))

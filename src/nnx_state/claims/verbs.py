@@ -37,9 +37,8 @@ def check(names: list[str], topic: str = "", jobs: int = 1) -> Iterator[Outcome]
         yield Outcome(f"- `{name}` {verdict.verdict}{said}", cell)
     counts = Counter(verdict.verdict for verdict in measured.values())
     flax = importlib.metadata.version("flax")
-    text = f"Flax {flax} on Python {platform.python_version()}: " + ", ".join(
-        f"{counts[kind]} {kind}" for kind in counts
-    )
+    told = ", ".join(f"{count} {kind}" for kind, count in counts.items())
+    text = f"Flax {flax} on Python {platform.python_version()}: {told}"
     data: dict[str, Any] = {"flax": flax, "python": platform.python_version(), "counts": dict(counts)}
     _, columns = published.load()
     column = columns.get(flax)
@@ -49,11 +48,9 @@ def check(names: list[str], topic: str = "", jobs: int = 1) -> Iterator[Outcome]
         yield Outcome(text, data, COULD_NOT_RUN)
         return
     differences = published.compare(measured, column.verdicts, chosen)
-    listed = "".join(f"\n- {line}" for line in differences)
-    same = f", all as published (on Python {column.python})."
-    text += (
-        f"; {len(differences)} differ from those published (on Python {column.python}):\n{listed}"
-        if differences
-        else same
-    )
+    if differences:
+        listed = "".join(f"\n- {line}" for line in differences)
+        text += f"; {len(differences)} differ from those published (on Python {column.python}):\n{listed}"
+    else:
+        text += f", all as published (on Python {column.python})."
     yield Outcome(text, data | {"differences": differences}, NOT_YET if differences else DONE)
