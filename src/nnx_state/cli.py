@@ -27,14 +27,10 @@ class Format(enum.StrEnum):
 Slug = Annotated[str, typer.Argument(metavar="SLUG", help="The exercise, such as multi-param.")]
 As = Annotated[Format, typer.Option("--format", help="text for people, json for programs.")]
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
+ABOUT = "Param, Variable, or neither? Exercises and claims about Flax NNX state."
+app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=ABOUT)
 practice = typer.Typer(no_args_is_help=True, help="Attempt a problem, and be told which mistake it was.")
 app.add_typer(practice, name="practice")
-
-
-@app.callback()
-def _nnx_state() -> None:
-    """Param, Variable, or neither? Exercises about Flax NNX state."""
 
 
 @practice.command("list")
@@ -122,10 +118,9 @@ def _say(outcome: Outcome, form: Format) -> None:
 
 
 def _print(outcome: Outcome, form: Format) -> None:
-    console = Console()
     if form is Format.JSON:
         print(json.dumps(outcome.data), flush=True)
-    elif console.is_terminal:
+    elif (console := Console()).is_terminal:
         console.print(Markdown(outcome.text))
         console.print()
     else:

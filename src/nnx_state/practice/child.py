@@ -11,7 +11,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from nnx_state.practice.findings import Finding, Record
+from nnx_state.practice.findings import Finding, Record, told
 
 MEMORY = 8 * 2**30  # bytes of data; JAX alone reserves about 1 GiB
 LARGEST_FILE = 64 * 2**20  # bytes that one file may take, the learner's prints included
@@ -49,14 +49,8 @@ def _grade(module: str, path: Path, record: Record) -> None:
         except Stop as stop:
             record.found(stop.finding)
             return
-        except SystemExit:
-            record.found(Finding("exited", seen=attempt.calling, line=_line(path)))
-            return
-        except MemoryError:
-            record.found(Finding("memory", seen=attempt.calling, line=_line(path)))
-            return
-        except Exception as error:
-            record.found(_raised(attempt, error))
+        except (Exception, SystemExit) as error:
+            record.found(_ended(attempt, error))
             return
 
 
@@ -85,15 +79,17 @@ def _libraries() -> list[ModuleType]:
     return [builtins, *(sys.modules[name] for name in WATCHED if name in sys.modules)]
 
 
-def _raised(attempt: Any, error: Exception) -> Finding:
-    if "RESOURCE_EXHAUSTED" in str(error) or "Out of memory" in str(error):
-        return Finding("memory", seen=attempt.calling, line=_line(attempt.path))
-    said = next(iter(str(error).strip().splitlines()), "")[:160]
-    name = f"{type(error).__name__}: {said}" if said else type(error).__name__
-    if isinstance(error, NotImplementedError) and not said:
-        return Finding("unfinished", seen=attempt.calling, line=_line(attempt.path))
+def _ended(attempt: Any, error: Exception | SystemExit) -> Finding:
+    """Return the finding for what ended the checks."""
+    line = _line(attempt.path)
+    if isinstance(error, SystemExit):
+        return Finding("exited", seen=attempt.calling, line=line)
+    if isinstance(error, MemoryError) or "RESOURCE_EXHAUSTED" in str(error) or "Out of memory" in str(error):
+        return Finding("memory", seen=attempt.calling, line=line)
+    if isinstance(error, NotImplementedError) and not str(error).strip():
+        return Finding("unfinished", seen=attempt.calling, line=line)
     what = attempt.calling or "a look at its objects"
-    return Finding("raised", seen=f"{what} raised {name}", expected="no error", line=_line(attempt.path))
+    return Finding("raised", seen=f"{what} raised {told(error)}", expected="no error", line=line)
 
 
 def _line(path: Path) -> int | None:
@@ -108,7 +104,3 @@ def _limit_resources() -> None:
 
         for what, most in ((resource.RLIMIT_DATA, MEMORY), (resource.RLIMIT_FSIZE, LARGEST_FILE)):
             resource.setrlimit(what, (most, most))
-
-
-if __name__ == "__main__":
-    main(sys.argv[1], sys.argv[2], sys.argv[3], float(sys.argv[4]))

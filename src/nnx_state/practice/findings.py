@@ -62,3 +62,9 @@ class Record:
     def findings(self) -> list[Finding]:
         """Return the findings among the entries."""
         return [Finding(**entry["finding"]) for entry in self.entries() if "finding" in entry]
+
+
+def told(error: BaseException, most: int = 160) -> str:
+    """Return the type of an error and the first line of what it says, at most so many characters of that."""
+    said = next(iter(str(error).strip().splitlines()), "")[:most]
+    return f"{type(error).__name__}: {said}" if said else type(error).__name__

@@ -13,6 +13,7 @@ import filelock
 import platformdirs
 
 from nnx_state._outcome import RefusedError
+from nnx_state.practice import files
 
 VERSION = 1
 PATIENCE = 10  # seconds to wait for another process
@@ -71,7 +72,7 @@ def load() -> Progress:
         return Progress()
     except (ValueError, TypeError, AttributeError, RecursionError) as error:
         kept = _free_name(path)
-        with _clear_errors(path):
+        with files.refusing(f"{path} cannot be written"):
             path.rename(kept)
         why = f"The progress file could not be read ({type(error).__name__}: {error})."
         return Progress(notice=f"{why} It is kept as {kept}, and a new one begins.")
@@ -88,34 +89,19 @@ def changing() -> Iterator[Progress]:
     """
     path = default_path()
     lock = filelock.FileLock(path.with_suffix(".lock"), timeout=PATIENCE)
-    with _clear_errors(path):
+    with files.refusing(f"{path} cannot be written"):
         path.parent.mkdir(parents=True, exist_ok=True)
-        lock.acquire()
+        try:
+            lock.acquire()
+        except filelock.Timeout:
+            raise RefusedError(f"Another nnx-state holds {path}: end it, or wait for it.") from None
     try:
         progress = load()
         yield progress
         entries = {slug: asdict(entry) for slug, entry in progress.entries.items()}
-        replace(path, json.dumps({"version": VERSION, "exercises": entries}, indent=2) + "\n")
+        files.replace(path, json.dumps({"version": VERSION, "exercises": entries}, indent=2) + "\n")
     finally:
         lock.release()
-
-
-def replace(path: Path, text: str) -> None:
-    """Write a file as a whole: whoever reads it meets the old text or the new one, even after a crash.
-
-    Raises:
-        RefusedError: If it cannot be written.
-    """
-    new = path.with_name(f".{path.name}.{os.getpid()}.new")
-    with _clear_errors(path):
-        try:
-            with new.open("w", encoding="utf-8", newline="\n") as file:
-                file.write(text)
-                file.flush()
-                os.fsync(file.fileno())
-            new.replace(path)
-        finally:
-            new.unlink(missing_ok=True)
 
 
 def _entries(content: Any) -> dict[str, Entry]:
@@ -138,13 +124,3 @@ def _entries(content: Any) -> dict[str, Entry]:
 def _free_name(path: Path) -> Path:
     names = (path.with_name(f"{path.name}.broken-{number}") for number in itertools.count(1))
     return next(name for name in names if not name.exists())
-
-
-@contextlib.contextmanager
-def _clear_errors(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except filelock.Timeout:
-        raise RefusedError(f"Another nnx-state holds {path}: end it, or wait for it.") from None
-    except OSError as error:
-        raise RefusedError(f"{path} cannot be written: {error.strerror}.") from None

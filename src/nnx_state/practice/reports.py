@@ -4,21 +4,11 @@ import os
 import re
 from typing import Any
 
+from nnx_state import _addresses
 from nnx_state.practice.exercises import Exercise
 from nnx_state.practice.grading import Diagnosed, Report
 
 _LINK = re.compile(r"\[([^\]]*)\]\((?:\.\./)?([^)]*)\)")
-
-
-def address(lesson: str, site: str | None = None) -> str:
-    """Return the address of a page and heading: `lessons/linear.md#see` becomes `lessons/linear/#see`.
-
-    The address of the site comes before it: `site`, or what the variable SITE_URL holds.
-    """
-    page, _, anchor = lesson.partition("#")
-    folder = re.sub(r"(^|/)index$", r"\1", page.removesuffix(".md"))
-    site = os.environ.get("SITE_URL", "") if site is None else site
-    return f"{site}{folder.rstrip('/')}/{'#' if anchor else ''}{anchor}"
 
 
 def without_links(markdown: str) -> str:
@@ -94,3 +84,8 @@ def _short(one: Diagnosed) -> str:
 def _line(report: Report, number: int) -> str:
     lines = report.source.splitlines()
     return lines[number - 1].strip() if number <= len(lines) else ""
+
+
+def address(lesson: str) -> str:
+    """Return the address of a lesson, after that of the site where the variable SITE_URL holds it."""
+    return _addresses.address(lesson, os.environ.get("SITE_URL", ""))

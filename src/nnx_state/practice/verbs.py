@@ -1,15 +1,12 @@
 """The verbs of `nnx-state practice`: each does its work and returns what to say. Nothing here imports JAX."""
 
-import itertools
-import os
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import watchfiles
 
 from nnx_state._outcome import COULD_NOT_RUN, DONE, NOT_YET, Outcome, RefusedError
-from nnx_state.practice import progress, reports
+from nnx_state.practice import files, progress, reports
 from nnx_state.practice.exercises import Exercise, exercise, exercises
 from nnx_state.practice.grading import grade
 
@@ -42,7 +39,7 @@ def start(name: str = "", folder: Path = Path()) -> Outcome:
         if one is None:
             return Outcome("**All exercises have passed.** `nnx-state practice start SLUG` repeats one.")
         path = (folder / one.filename).resolve()
-        new = _write_new(path, one.starter)
+        new = files.write_new(path, one.starter)
         known.of(one.slug).file = str(path)
     said = f"`{path}` is written." if new else f"`{path}` is there already and is left as it is."
     text = f"{reports.problem(one)}\n\n{said} Edit it, then: `nnx-state practice check`"
@@ -82,14 +79,14 @@ def watch(folder: Path = Path()) -> Iterator[Outcome]:
     """
     if not folder.is_dir():
         raise RefusedError(f"{folder} is no folder: name the one that your attempts are in.")
-    files = {(folder / one.filename).resolve(): one for one in exercises()}
+    attempts = {(folder / one.filename).resolve(): one for one in exercises()}
     changes = watchfiles.watch(folder, debounce=100, step=20, rust_timeout=500, yield_on_timeout=True, recursive=False)
     next(changes)  # from here on no save is missed
     yield from _current(folder)
     for batch in changes:
         saved = {Path(name).resolve() for change, name in batch if change != watchfiles.Change.deleted}
-        for path in sorted(saved & files.keys()):
-            one = files[path]
+        for path in sorted(saved & attempts.keys()):
+            one = attempts[path]
             yield Outcome(f"Checking `{path.name}` …", {"exercise": one.slug, "checking": str(path)})
             try:
                 outcome = check(path)
@@ -148,8 +145,8 @@ def reset(name: str) -> Outcome:
         if not entry.file:
             raise RefusedError(f"{one.slug} was never started: `nnx-state practice start {one.slug}` does that.")
         path = Path(entry.file)
-        kept = _back_up(path)
-        progress.replace(path, one.starter)
+        kept = files.back_up(path)
+        files.replace(path, one.starter)
         entry.passed, entry.hints = False, 0
     said = f"Your attempt is kept as `{kept}`." if kept else "There was no attempt to keep."
     text = f"{said} `{path}` is the starter again."
@@ -199,41 +196,3 @@ def _chosen(known: progress.Progress, file: Path | None, name: str) -> tuple[Exe
 
 def _with_notice(known: progress.Progress, text: str) -> str:
     return f"{known.notice}\n\n{text}" if known.notice else text
-
-
-def _write_new(path: Path, text: str) -> bool:
-    """Write a file that is not there yet, as a whole; tell whether it was written."""
-    if path.exists():
-        return False
-    new = path.with_name(f".{path.name}.{os.getpid()}.new")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        new.write_text(text, "utf-8", newline="\n")
-        return _link(new, path)
-    except OSError as error:
-        raise RefusedError(f"{path} cannot be written: {error.strerror}. Name another folder.") from None
-    finally:
-        new.unlink(missing_ok=True)
-
-
-def _back_up(path: Path) -> Path | None:
-    """Keep a file under the first free name beside it, and return that name."""
-    if not path.exists():
-        return None
-    names = (path.with_name(f"{path.stem}.{number}.bak{path.suffix}") for number in itertools.count(1))
-    try:
-        return next(name for name in names if not name.exists() and _link(path, name))
-    except OSError as error:
-        raise RefusedError(f"{path} cannot be kept under another name: {error.strerror}.") from None
-
-
-def _link(old: Path, new: Path) -> bool:
-    """Give a file a second name, if nothing has that name, in one step; where there are no links, copy it."""
-    try:
-        os.link(old, new)
-    except FileExistsError:
-        return False
-    except OSError:
-        with new.open("xb") as copy, old.open("rb") as content:
-            shutil.copyfileobj(content, copy)
-    return True

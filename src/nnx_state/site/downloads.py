@@ -10,6 +10,8 @@ from pathlib import Path
 import jupytext
 import nbformat
 
+from nnx_state import _addresses
+
 FOLDER = Path("assets", "notebooks")  # inside docs
 _LINK = re.compile(r"(?<!!)\[([^\]]*)\]\((?!https?:)([^)\s]*?)(#[^)]*)?\)")
 
@@ -58,8 +60,7 @@ def _absolute(link: re.Match[str], address: str, site: str) -> str:
     if not site:
         return text
     page = os.path.normpath(Path(address).parent / target).replace(os.sep, "/") if target else address
-    folder = re.sub(r"(?:(^|/)index)?[.](?:md|py)$", "/", page).lstrip("/")
-    return f"[{text}]({site}{folder}{anchor})"
+    return f"[{text}]({_addresses.address(page + anchor, site)})"
 
 
 def write(docs: Path, repository: str = "", site: str = "") -> list[Path]:

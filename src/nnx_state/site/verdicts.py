@@ -10,10 +10,10 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+from nnx_state._addresses import address
 from nnx_state.claims import published
 from nnx_state.claims.published import Column
 from nnx_state.claims.registry import CRASHED, DIFFERS, HOLDS, NOT_APPLICABLE, TOPICS, Claim, Verdict, claims
-from nnx_state.practice.reports import address
 
 START, END = "<!-- The table is written by `python noxfile.py generate`. -->", "<!-- end of the table -->"
 TOOLS = ("compat", "registry")  # what the topics are written with
@@ -94,7 +94,7 @@ def _row(claim: Claim, columns: dict[str, Column]) -> str:
     )
     short = " · ".join(f"{span} {one.verdict}" for span, one in spans(releases, [Verdict(v.verdict) for v in verdicts]))
     links = (
-        f'<a href="../{address(claim.lesson, site="")}">lesson</a> '
+        f'<a href="../{address(claim.lesson)}">lesson</a> '
         f'<a href="{address_of(claim.topic)}/#nnx_state.claims.{claim.topic}.{claim.check.__name__}">source</a>'
     )
     taught = "" if claim.source == "ours" else f"Said by {html.escape(claim.source)}. "

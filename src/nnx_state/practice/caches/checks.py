@@ -10,6 +10,7 @@ from flax import nnx
 
 from nnx_state.practice.findings import Finding
 from nnx_state.practice.probe import Attempt, Stop, close, content, describe, numbers, role, spec
+from nnx_state.practice.trials import held
 
 BATCH, LENGTH, FEATURES = 2, 3, 4
 X = jnp.cos(jnp.arange(1.0, 1 + BATCH * (LENGTH + 1) * FEATURES)).reshape(BATCH, LENGTH + 1, FEATURES)
@@ -63,7 +64,7 @@ def forward(attempt: Attempt) -> Iterator[Finding]:
             kind = "counts" if close(y, sums) or close(y, sums / (LENGTH + 1)) else "formula"
         seen = f"{numbers(y[0, :, 0])} for the first feature {numbers(X[0, :, 0])}"
         yield Finding(kind, "forward", seen, numbers(MEANS[0, :, 0]), line, measured)
-    if paths := _leaves(model):
+    if paths := held(model):
         yield Finding("state", "forward", f"the state has {', '.join(paths)}", "no state", line)
 
 
@@ -72,7 +73,7 @@ def cache(attempt: Attempt) -> Iterator[Finding]:
     model, line = ready(attempt), attempt.line("init_cache")
     for name, shape, dtype in (("tokens", (BATCH, LENGTH, FEATURES), "float32"), ("index", (), "int32")):
         for finding in role(attempt, model, name, nnx.Cache):
-            found = ", ".join(_leaves(nnx.state(model, nnx.Cache))) or "nothing"
+            found = ", ".join(held(nnx.state(model, nnx.Cache))) or "nothing"
             measured = f"A snapshot of this layer by `nnx.Cache` holds {found}."
             raise Stop(Finding(finding.kind, name, finding.seen, finding.expected, finding.line, measured))
         value = content(getattr(model, name))
@@ -81,7 +82,7 @@ def cache(attempt: Attempt) -> Iterator[Finding]:
             raise Stop(Finding(kind, name, f"{name} is {spec(value)}", f"{dtype}{list(shape)}", line))
         if np.any(value):
             raise Stop(Finding("value", name, f"{name} starts as {numbers(value)}", "zero", line))
-    if extra := sorted(set(_leaves(model)) - {"tokens", "index"}):
+    if extra := sorted(set(held(model)) - {"tokens", "index"}):
         yield Finding("extra", seen=f"also {', '.join(extra)}", expected="tokens and index alone", line=line)
 
 
@@ -160,12 +161,12 @@ def compiled(attempt: Attempt) -> Iterator[Finding]:
 def keeping(attempt: Attempt) -> Iterator[Finding]:
     """`keep` copies the Caches of any model, and nothing else."""
     model, line = nnx.Dict(layer=Layer()), attempt.line("keep")
-    own, wanted = _leaves(model), _leaves(nnx.state(model, nnx.Cache))
+    own, wanted = held(model), held(nnx.state(model, nnx.Cache))
     saved = _of_any(attempt, "keep", "keep(model)", model=model)
     if not isinstance(saved, nnx.State):
         raise Stop(Finding("result-type", "keep", f"it returns {describe(saved)}", "an nnx.State", line))
-    kept = _leaves(saved)
-    if lost := ", ".join(sorted(set(own) - set(_leaves(model)))):
+    kept = held(saved)
+    if lost := ", ".join(sorted(set(own) - set(held(model)))):
         raise Stop(Finding("popped", "keep", f"after the call the model has no {lost}", "the same model", line))
     if set(kept) != set(wanted):
         raise Stop(Finding("others", "keep", f"it has {', '.join(kept) or 'nothing'}", ", ".join(wanted), line))
@@ -187,7 +188,7 @@ def keeping(attempt: Attempt) -> Iterator[Finding]:
 def reordering(attempt: Attempt) -> Iterator[Finding]:
     """`reorder` moves the sequences of each Cache, in place, and nothing else."""
     model, line, call = nnx.Dict(layer=Layer()), attempt.line("reorder"), "reorder(model, indices)"
-    own = _leaves(model)
+    own = held(model)
     old = {path: np.array(leaf[...]) for path, leaf in own.items()}
     try:
         result = _of_any(attempt, "reorder", call, model=model, indices=ORDER)
@@ -195,7 +196,7 @@ def reordering(attempt: Attempt) -> Iterator[Finding]:
         attempt.call(call, model=nnx.Dict(layer=Layer(index=False)), indices=ORDER)  # raises too, without a scalar?
         seen = f"a Cache that holds a scalar raised {type(error).__name__}"
         raise Stop(Finding("scalar", "reorder", seen, "it stays as it is", line)) from None
-    now = _leaves(model)
+    now = held(model)
     if replaced := ", ".join(path for path in own if now.get(path) is not own[path]):
         raise Stop(Finding("replaced", "reorder", f"another object stands in {replaced}", "the same Caches", line))
     key, before = now["layer.cached_key"][...], old.pop("layer.cached_key")
@@ -227,12 +228,6 @@ def ready(attempt: Attempt) -> Any:
     model = attempt.call("CausalMean()")
     attempt.call(f"model.init_cache(batch={BATCH}, length={LENGTH}, features={FEATURES})", model=model)
     return model
-
-
-def _leaves(node: Any) -> dict[str, Any]:
-    """Return the leaves of a module or a State by their dotted paths."""
-    state = nnx.state(node) if isinstance(node, nnx.Module) else node
-    return {".".join(map(str, path)): leaf for path, leaf in nnx.to_flat_state(state)}
 
 
 def _of_any(attempt: Attempt, name: str, call: str, **names: Any) -> Any:

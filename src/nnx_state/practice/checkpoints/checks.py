@@ -15,7 +15,7 @@ import orbax.checkpoint as ocp
 from flax import nnx
 
 from nnx_state.practice.findings import Finding
-from nnx_state.practice.probe import Attempt, Stop, describe, numbers
+from nnx_state.practice.probe import Attempt, Stop, content, describe, numbers
 
 STEP = 41
 ADAMW = optax.adamw(0.1)
@@ -152,7 +152,7 @@ def _group(path: str, leaf: Any) -> str:
 
 def _bits(leaf: Any) -> Any:
     """Return the numbers of a leaf, a key's too, or None of a shape."""
-    value = _raw(leaf)
+    value = content(leaf)
     if isinstance(value, jax.ShapeDtypeStruct) or value is None:
         return None
     is_key = isinstance(value, jax.Array) and jnp.issubdtype(value.dtype, jax.dtypes.prng_key)
@@ -200,7 +200,9 @@ def _compared(attempt: Attempt, path: Path, run: tuple[Any, Any], resumed: tuple
         at = line if paths[0] in saved else attempt.line("save")
         measured = "" if hollow else _damage(group, run, resumed)
         yield Finding(kind, about, seen, "the numbers that were saved", at, measured)
-    if loose := [name for name, leaf in found.items() if isinstance(_raw(leaf), (np.ndarray, np.generic, int, float))]:
+    if loose := [
+        name for name, leaf in found.items() if isinstance(content(leaf), (np.ndarray, np.generic, int, float))
+    ]:
         seen = f"{loose[0]} and {len(loose) - 1} more leaves are no arrays of JAX"
         yield Finding("numpy", "leaves", seen, "arrays of JAX", line)
     if evaluates := [type(node).__name__ for _, node in nnx.iter_modules(resumed[0]) if _evaluates(node)]:
@@ -243,7 +245,3 @@ def _evaluates(node: Any) -> bool:
 def _kind(leaf: Any) -> type | None:
     """Return the type of a Variable, and one type for all leaves without Variable."""
     return type(leaf) if isinstance(leaf, nnx.Variable) or leaf is None else jax.Array
-
-
-def _raw(leaf: Any) -> Any:
-    return leaf.get_raw_value() if isinstance(leaf, nnx.Variable) else leaf

@@ -12,6 +12,7 @@ from flax import nnx
 
 from nnx_state.practice.findings import Finding
 from nnx_state.practice.probe import Attempt, Stop, close, content, describe, home, numbers, put, spec
+from nnx_state.practice.trials import tried
 
 X = np.array([[2.0, -1.0], [-0.5, 1.5], [0.25, 3.0]], np.float32)
 KERNELS = [np.array(rows, np.float32) for rows in ([[1, -2], [3, 1]], [[-1, 2], [2, -3]], [[2, 1], [-1, 1]])]
@@ -28,24 +29,12 @@ def layer(place: int = 0) -> nnx.Linear:
     return made
 
 
-def tried(attempt: Attempt, what: str, about: str, line: int | None, kinds: dict[str, str], **given: Any) -> Any:
-    """Return the value of an expression; an error with one of these texts becomes a finding of that kind."""
-    try:
-        return attempt.call(what, **given)
-    except Exception as error:
-        said = f"{type(error).__name__}: {next(iter(str(error).strip().splitlines()), '')}"
-        for kind in [kind for text, kind in kinds.items() if text in said]:
-            seen = f"`{what}` raised {said if len(said) < 120 else said[:120] + ' …'}"
-            raise Stop(Finding(kind, about, seen, "no error", line)) from None
-        raise
-
-
 def build(attempt: Attempt) -> Any:
     """Return a tower of the attempt with three layers."""
     tower, line = attempt.call("Tower()"), attempt.line("layers", "Tower")
     for place in range(3):
         kinds = dict.fromkeys(REFUSED, "refused")
-        tried(attempt, "tower.add(layer)", "layers", line, kinds, tower=tower, layer=layer(place))
+        tried(attempt, "tower.add(layer)", "layers", kinds, line, tower=tower, layer=layer(place))
     return tower
 
 
@@ -75,7 +64,7 @@ def names(attempt: Attempt) -> Iterator[Finding]:
 def layers(attempt: Attempt) -> Iterator[Finding]:
     """The layers that were added are in the state, under the paths of the problem, and JAX sees them."""
     tower, line = build(attempt), attempt.line("layers", "Tower") or attempt.line("Tower")
-    fresh = tried(attempt, "Tower()", "layers", line, dict.fromkeys(REFUSED, "shared"))
+    fresh = tried(attempt, "Tower()", "layers", dict.fromkeys(REFUSED, "shared"), line)
     if isinstance(held := getattr(fresh, "layers", None), (list, dict, nnx.List)) and len(held):
         seen = f"after three calls of `add` on one tower, a new `Tower()` has {len(held)} layers"
         raise Stop(Finding("shared", "layers", seen, "none", line))
@@ -113,7 +102,7 @@ def attributes(attempt: Attempt) -> Iterator[Finding]:
     if role != "array" or _closed(tower):
         return
     for what in ("nnx.eval_shape(Tower)", "nnx.jit(Tower)()"):
-        found = paths(tried(attempt, what, "Tower", line, {"": "trace"}, nnx=nnx))
+        found = paths(tried(attempt, what, "Tower", {"": "trace"}, line, nnx=nnx))
         if ("scale",) not in found or not _marked(attempt):
             measured = f"On Python {platform.python_version()} the state of `{what}` has {dotted(found)}."
             yield Finding("unmarked", "scale", "nothing says that it is data", "`nnx.data(…)`", line, measured)
@@ -127,7 +116,7 @@ def forward(attempt: Attempt) -> Iterator[Finding]:
         return
     first = getattr(tower, "last", None)
     put(tower, "scale", jnp.asarray(SCALE))
-    y = tried(attempt, "tower(x)", "last", line, dict.fromkeys(REFUSED, "static"), tower=tower, x=jnp.asarray(X))
+    y = tried(attempt, "tower(x)", "last", dict.fromkeys(REFUSED, "static"), line, tower=tower, x=jnp.asarray(X))
     if not isinstance(y, jax.Array):
         raise Stop(Finding("result-type", "forward", f"the forward pass returns {describe(y)}", "an array", called))
     if not close(y, _tower()):
@@ -159,7 +148,7 @@ def search(attempt: Attempt) -> Iterator[Finding]:
     twins: Paths = {("layers", 0, "kernel"), ("layers", 0, "bias")}
     wanted = twins | {("layers", 1, "deep"), ("layers", 3, 1), ("body", "late", 0)}
     kinds = {"unhash": "unhashable", "truth value": "truth", "incompatible shapes": "truth"}
-    found = tried(attempt, "lost(model)", "lost", line, kinds, model=late)
+    found = tried(attempt, "lost(model)", "lost", kinds, line, model=late)
     if not isinstance(found, list):
         yield Finding("result-type", "lost", f"`lost` returns {describe(found)}", "a list", line)
     elif other := [path for path in found if not isinstance(path, tuple) or "0" in path]:
@@ -240,7 +229,7 @@ def _compiled(attempt: Attempt, wanted: jax.Array, line: int | None) -> Iterator
     for what in ("jax.jit(lambda tower, x: tower(x))(tower, x)", "nnx.jit(lambda tower, x: tower(x))(tower, x)"):
         tower = build(attempt)
         put(tower, "scale", jnp.asarray(SCALE))
-        y = tried(attempt, what, "Tower", line, {"": "jit"}, tower=tower, x=jnp.asarray(X), jax=jax, nnx=nnx)
+        y = tried(attempt, what, "Tower", {"": "jit"}, line, tower=tower, x=jnp.asarray(X), jax=jax, nnx=nnx)
         if not close(y, wanted):
             raise Stop(Finding("jit", "Tower", f"`{what}` gives {numbers(y)}", numbers(wanted), line))
     attempt.call("tower.add(layer)", tower=tower, layer=layer())

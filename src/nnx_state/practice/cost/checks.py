@@ -14,7 +14,7 @@ from flax import nnx
 
 from nnx_state import nbytes, python_calls, train_step
 from nnx_state.practice.findings import Finding
-from nnx_state.practice.probe import Attempt, Stop, describe
+from nnx_state.practice.probe import Attempt, Stop, content, describe
 
 DEPTH, STEPS, MOST = 5, 3, 20
 GROUPS = ("params", "count", "optimizer")
@@ -155,7 +155,7 @@ def _written(attempt: Attempt, run: Run) -> Iterator[Finding]:
     if not nbytes(run.arrays):
         yield Finding("spent", "write_back", "the arrays are deleted", "the arrays stay for the next step", line)
         return
-    if loose := [one for one in map(_raw, held.values()) if not isinstance(one, jax.Array)]:
+    if loose := [one for one in map(content, held.values()) if not isinstance(one, jax.Array)]:
         yield Finding("numpy", "write_back", f"{len(loose)} Variables hold {describe(loose[0])}", "arrays of JAX", line)
         return
     after = _values(run)
@@ -211,12 +211,10 @@ def _values(run: Run) -> dict[str, Any]:
     found = {}
     for path, leaf in nnx.to_flat_state(nnx.state(run.pair)):
         group = "optimizer" if path[0] == 1 else "count" if path[-1] == "count" else "params"
-        found[f"{group}: {'.'.join(map(str, path[1:]))}"] = None if _raw(leaf).is_deleted() else np.asarray(_raw(leaf))
+        found[f"{group}: {'.'.join(map(str, path[1:]))}"] = (
+            None if content(leaf).is_deleted() else np.asarray(content(leaf))
+        )
     return found
-
-
-def _raw(leaf: Any) -> Any:
-    return leaf.get_raw_value() if isinstance(leaf, nnx.Variable) else leaf
 
 
 def _is_number(loss: Any) -> bool:

@@ -13,6 +13,7 @@ from flax import nnx
 
 from nnx_state.practice.findings import Finding
 from nnx_state.practice.probe import Attempt, Stop, close, content, describe, numbers, role, spec
+from nnx_state.practice.trials import held
 
 FEATURES = 3
 START = {"calls": jnp.zeros((), jnp.int32), "mean": jnp.zeros(FEATURES), "last": jnp.zeros(FEATURES)}
@@ -69,7 +70,7 @@ def calls(attempt: Attempt) -> Iterator[Finding]:
     before, y = None, None
     try:
         for x in INPUTS:
-            before = _raw(kept["mean"])
+            before = content(kept["mean"])
             y = attempt.call("model(x)", model=model, x=x)
     except NotImplementedError as error:
         if "In-place" not in str(error):
@@ -83,16 +84,16 @@ def calls(attempt: Attempt) -> Iterator[Finding]:
         raise
     for name in (name for name in START if name not in wrong and getattr(model, name) is not kept[name]):
         seen, line = f"after a call, {describe(getattr(model, name))} stands in it", attempt.line(name, "__call__")
-        measured = f"What held the old Variable still reads {numbers(_raw(kept[name]))} after three calls."
+        measured = f"What held the old Variable still reads {numbers(content(kept[name]))} after three calls."
         yield Finding("replaced", name, seen, "the Variable from before", line, measured)
         wrong.add(name)
     for name in ("calls", "last", "mean"):
-        finding = None if name in wrong else _updated(attempt, name, _raw(getattr(model, name)))
+        finding = None if name in wrong else _updated(attempt, name, content(getattr(model, name)))
         if finding and not (name == "mean" and "calls" in wrong):  # the mean divides by the calls
             yield finding
         wrong |= {name} if finding else set()
     if "mean" not in wrong:
-        yield from _result(attempt, y, before, _raw(model.mean))
+        yield from _result(attempt, y, before, content(model.mean))
 
 
 def compiled(attempt: Attempt) -> Iterator[Finding]:
@@ -112,14 +113,14 @@ def compiled(attempt: Attempt) -> Iterator[Finding]:
             forward(model, x), eager(x)
     if any(getattr(model, name) is not kept[name] for name in START):  # that is found above
         return
-    other = [name for name in START if not close(_raw(getattr(model, name)), _raw(getattr(eager, name)))]
+    other = [name for name in START if not close(content(getattr(model, name)), content(getattr(eager, name)))]
     if len(traces) > 1:
-        weak = [name for name in ("mean", "last") if _raw(getattr(build(attempt), name)).weak_type]
+        weak = [name for name in ("mean", "last") if content(getattr(build(attempt), name)).weak_type]
         about, kind = (weak[0], "weak") if weak and len(traces) == 2 else ("forward", "retraced")
         line = attempt.line(about, "Centered") or attempt.line("__call__")
         yield Finding(kind, about, f"3 calls, {len(traces)} traces", "1 trace", line)
     elif other:
-        now, wanted = (f"{other[0]} {numbers(_raw(getattr(each, other[0])))}" for each in (model, eager))
+        now, wanted = (f"{other[0]} {numbers(content(getattr(each, other[0])))}" for each in (model, eager))
         seen = f"after three calls under `nnx.jit`, {now}"
         yield Finding("baked-in", "forward", seen, f"{wanted}, as without it", attempt.line("__call__"))
 
@@ -128,16 +129,16 @@ def saving(attempt: Attempt) -> Iterator[Finding]:
     """What is to be saved is all but the Scratch, in any model."""
     scratch, line = attempt.module.Scratch, attempt.line("to_save")
     model = Holder(build(attempt), scratch)
-    leaves = _leaves(nnx.state(model))
+    leaves = held(nnx.state(model))
     wanted = {path for path, leaf in leaves.items() if not isinstance(leaf, scratch)}
     state = attempt.call("to_save(model)", model=model)
-    if lost := sorted({*leaves} - {*_leaves(nnx.state(model))}):
+    if lost := sorted({*leaves} - {*held(nnx.state(model))}):
         seen = f"after the call the model has no {', '.join(lost)}"
         yield Finding("pops", "to_save", seen, "the model stays as it is", line)
     elif not isinstance(state, nnx.State):
         yield Finding("result-type", "to_save", describe(state), "an nnx.State", line)
     else:
-        saved = {*_leaves(state)}
+        saved = {*held(state)}
         if lost := sorted(wanted - saved):
             count, total = (sum(np.size(content(leaves[path])) for path in paths) for paths in (lost, wanted))
             measured = f"Of the numbers in this model {total} are to be saved; lost are {count}."
@@ -153,20 +154,11 @@ def saving(attempt: Attempt) -> Iterator[Finding]:
 STAGES = (names, roles, calls, compiled, saving)
 
 
-def _raw(value: Any) -> Any:
-    """Return what a Variable holds, a Python number too, or the value itself."""
-    return value.get_raw_value() if isinstance(value, nnx.Variable) else value
-
-
-def _leaves(state: Any) -> dict[str, Any]:
-    return {".".join(map(str, path)): leaf for path, leaf in nnx.to_flat_state(state)}
-
-
 def _start(attempt: Attempt, model: Any) -> Iterator[Finding]:
     buffer, scratch = attempt.module.Buffer, attempt.module.Scratch
     for name, start in START.items():
         value, line = getattr(model, name, None), attempt.line(name, "Centered")
-        held, wanted = _raw(value), scratch if name == "last" else buffer
+        held, wanted = content(value), scratch if name == "last" else buffer
         found = list(role(attempt, model, name, wanted))
         if found and isinstance(value, (buffer, scratch)):
             found = [replace(found[0], kind="buffer" if name == "last" else "scratch")]

@@ -49,7 +49,7 @@ def call(attempt: Attempt) -> Iterator[Finding]:
         for name, value in {"scale": scale, "calls": calls, "total": total, "grid": grid, "floor": floor}.items():
             put(model, name, value)
         kept = {name: getattr(model, name) for name in ATTRIBUTES}
-        before = {name: _raw(value) for name, value in kept.items()}
+        before = {name: content(value) for name, value in kept.items()}
         y = attempt.call("gate(x)", gate=model, x=x)
     except NotImplementedError as error:
         if "In-place" not in str(error):
@@ -64,13 +64,13 @@ def call(attempt: Attempt) -> Iterator[Finding]:
     for name in (name for name in ATTRIBUTES if name not in wrong):
         now, line = getattr(model, name), attempt.line(name, "__call__") or attempt.line("__call__")
         added = {"calls": 1, "total": x}.get(name, 0)
-        change = f"{name} goes from {numbers(before[name])} to {numbers(_raw(now))}"
+        change = f"{name} goes from {numbers(before[name])} to {numbers(content(now))}"
         if isinstance(kept[name], nnx.Variable) and now is not kept[name]:
             measured = f"What held the old Variable still reads {numbers(before[name])} after the call."
             yield Finding("replaced", name, f"{describe(now)} stands in it", "the Variable from before", line, measured)
-        elif not close(_raw(now), before[name] + added):
+        elif not close(content(now), before[name] + added):
             outcomes = {"unchanged": before[name], "overwritten": x}
-            kind = next((kind for kind, value in outcomes.items() if close(_raw(now), value)), "update")
+            kind = next((kind for kind, value in outcomes.items() if close(content(now), value)), "update")
             kind = kind if name in {"calls", "total"} else "changed"
             yield Finding(kind, name, change, f"{numbers(before[name] + added)} for this x", line)
             wrong.add(kind)
@@ -88,7 +88,7 @@ def schedule(attempt: Attempt) -> Iterator[Finding]:
         same, changing = _traces(model, [None, None, None]), _traces(other, [None, -2.0, -3.0])
     if model.calls is not kept[0] or model.total is not kept[1]:  # that compiles again, and is found above
         return
-    if same > 1 and getattr(_raw(total := build(attempt).total), "weak_type", False):
+    if same > 1 and getattr(content(total := build(attempt).total), "weak_type", False):
         seen = f"3 calls, {same} traces, from {describe(total)} of a weak type"
         yield Finding("weak", "total", seen, "1 trace", attempt.line("total", "Gate"))
     elif same > 1:
@@ -104,11 +104,6 @@ STAGES = (names, homes, call, schedule)
 def _state(model: nnx.Module, only: Any = ...) -> set[str]:
     """Return the attributes that have a leaf in the state."""
     return {str(path[0]) for path, _ in nnx.to_flat_state(nnx.state(model, only))}
-
-
-def _raw(value: Any) -> Any:
-    """Return what a Variable holds, a Python number too, or the value itself."""
-    return value.get_raw_value() if isinstance(value, nnx.Variable) else value
 
 
 def _homes(attempt: Attempt, model: Any) -> Iterator[Finding]:
@@ -151,7 +146,7 @@ def _start(attempt: Attempt, model: Any) -> Iterator[Finding]:
     }
     for name in (name for name in ATTRIBUTES if name not in {finding.about for finding in homes}):
         value, line = getattr(model, name), attempt.line(name, "Gate")
-        held, start = _raw(value), wanted[name]
+        held, start = content(value), wanted[name]
         if isinstance(start, jax.Array) and not isinstance(held, (jax.Array, np.ndarray)):
             kind, about = ("number-inside", "") if isinstance(value, nnx.Variable) else ("object", name)
             yield Finding(kind, about, f"{describe(value)} in `{name}`", f"an array {spec(start)}", line)

@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
+from nnx_state._paths import leaves
 from nnx_state.practice.findings import Finding
 from nnx_state.practice.probe import Attempt, Stop, close, content, describe, home, numbers, put, role, spec
 
@@ -41,7 +42,7 @@ def roles(attempt: Attempt) -> Iterator[Finding]:
             with contextlib.suppress(Exception):
                 measured = _untrained(layer)
         yield replace(finding, measured=measured)
-    paths = {".".join(map(str, path)) for path, _ in nnx.to_flat_state(nnx.state(layer))}
+    paths = {path for path, _ in leaves(layer)}
     if extra := sorted(path for path in paths if path.partition(".")[0] != "kernel"):
         line = attempt.line(extra[0].partition(".")[0], "Linear")
         trained = ", ".join(sorted(map(str, nnx.state(layer, nnx.Param)))) or "nothing"

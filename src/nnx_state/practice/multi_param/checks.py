@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
+from nnx_state._paths import leaves
 from nnx_state.practice.findings import Finding
 from nnx_state.practice.probe import Attempt, close, content, describe, home, numbers, put, role, spec
 
@@ -37,7 +38,7 @@ def roles(attempt: Attempt) -> Iterator[Finding]:
             yield _with_damage(finding, model)
     for finding in role(attempt, model, "count", nnx.Variable):
         yield _with_damage(finding, model)
-    paths = {".".join(map(str, path)) for path, _ in nnx.to_flat_state(nnx.state(model))}
+    paths = {path for path, _ in leaves(model)}
     if extra := sorted(path for path in paths if path.partition(".")[0] not in ATTRIBUTES):
         line = attempt.line(extra[0].partition(".")[0])
         yield Finding("extra", seen=f"also {', '.join(extra)}", expected="kernel, bias and count alone", line=line)

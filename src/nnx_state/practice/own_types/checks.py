@@ -8,8 +8,9 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
-from nnx_state.practice.findings import Finding
-from nnx_state.practice.probe import Attempt, Stop, close, describe, home, numbers
+from nnx_state._paths import dotted
+from nnx_state.practice.findings import Finding, told
+from nnx_state.practice.probe import Attempt, Stop, close, content, describe, home, numbers
 
 SPECIAL = (nnx.BatchStat, nnx.Cache, nnx.Intermediate, nnx.RngState)
 RAISED = {"In-place": "in-place", "pytree structure error": "structure"}
@@ -42,22 +43,12 @@ def leaves(tree: Any, *only: Any) -> dict[Path, Any]:
 
 def values(variables: dict[Path, Any]) -> dict[Path, np.ndarray]:
     """Return copies of what leaves hold."""
-    return {path: np.array(raw(variable)) for path, variable in variables.items()}
-
-
-def raw(leaf: Any) -> Any:
-    """Return what a Variable holds, or the leaf itself."""
-    return leaf.get_raw_value() if isinstance(leaf, nnx.Variable) else leaf
+    return {path: np.array(content(variable)) for path, variable in variables.items()}
 
 
 def short(leaf: Any) -> str:
     """Return the numbers of a leaf, or what else it holds."""
-    return numbers(raw(leaf)) if hasattr(raw(leaf), "dtype") else describe(raw(leaf))
-
-
-def dotted(path: Path) -> str:
-    """Return a path as text."""
-    return ".".join(map(str, path))
+    return numbers(content(leaf)) if hasattr(content(leaf), "dtype") else describe(content(leaf))
 
 
 def tracked(attempt: Attempt, model: nnx.Module) -> Any:
@@ -96,7 +87,7 @@ def tracking(attempt: Attempt) -> Iterator[Finding]:
     found, wanted = leaves(averages), leaves(model, nnx.Param)
     for path, leaf in found.items():
         seen, expected = f"{describe(leaf)} at {dotted(path)}", "an EmaWeight of an array"
-        role = "nested" if isinstance(raw(leaf), nnx.Variable) else home(leaf).replace("variable", "type")
+        role = "nested" if isinstance(content(leaf), nnx.Variable) else home(leaf).replace("variable", "type")
         if role == "nested" or not isinstance(leaf, kind):
             labelled = len(leaves(nnx.filter_state(averages, kind)))
             sentence = f"The filter `EmaWeight` finds {labelled} of the {len(found)} leaves of this State."
@@ -111,12 +102,12 @@ def tracking(attempt: Attempt) -> Iterator[Finding]:
     if extra:
         yield Finding("extra", "averages", f"also {dotted(extra[0])}", f"{len(wanted)}, for the Params alone", line)
     common = [path for path in found if path in wanted]
-    for path in [path for path in common if not close(raw(found[path]), before[path])][:1]:
-        seen = f"{numbers(raw(found[path]))} at {dotted(path)}"
+    for path in [path for path in common if not close(content(found[path]), before[path])][:1]:
+        seen = f"{numbers(content(found[path]))} at {dotted(path)}"
         yield Finding("value", "averages", seen, f"{numbers(before[path])}, the numbers of the Param", line)
-    if shared := [path for path in common if raw(found[path]) is raw(wanted[path])]:
+    if shared := [path for path in common if content(found[path]) is content(wanted[path])]:
         jax.jit(lambda state: jax.tree.map(lambda x: x + 1, state), donate_argnums=0)(nnx.state(model, nnx.Param))
-        lost = sum(raw(leaf).is_deleted() for leaf in found.values())
+        lost = sum(content(leaf).is_deleted() for leaf in found.values())
         measured = f"After a step that donates the Params, {lost} of {len(found)} averages were deleted arrays."
         yield Finding("shared", "averages", f"one array for both at {dotted(shared[0])}", "a copy", line, measured)
 
@@ -132,7 +123,7 @@ def updating(attempt: Attempt) -> Iterator[Finding]:
             result = attempt.call(what, averages=averages, model=model)
         except (NotImplementedError, ValueError) as error:
             for kind in [kind for text, kind in RAISED.items() if text in str(error)]:
-                raise Stop(Finding(kind, "update", f"`{what}` raised {_said(error)}", "no error", line)) from None
+                raise Stop(Finding(kind, "update", f"`{what}` raised {told(error)}", "no error", line)) from None
             raise
         for finding in _changed(attempt, model, weights, "update"):
             raise Stop(finding)
@@ -161,10 +152,10 @@ def updating(attempt: Attempt) -> Iterator[Finding]:
         try:
             attempt.call(what, model=model, nnx=nnx)
         except Exception as error:
-            raise Stop(Finding(kind, "update", f"`{what}` raised {_said(error)}", "no error", line)) from None
+            raise Stop(Finding(kind, "update", f"`{what}` raised {told(error)}", "no error", line)) from None
         after = leaves(model.averages)
         for path, value in wanted.items():
-            if not close(raw(after.get(path)), value):
+            if not close(content(after.get(path)), value):
                 seen = f"after `{what}` {dotted(path)} is {short(after.get(path))}"
                 raise Stop(Finding(kind, "update", seen, numbers(value), line))
 
@@ -176,7 +167,7 @@ def evaluation(attempt: Attempt) -> Iterator[Finding]:
     held, before = values(leaves(averages)), values(variables)
     result = attempt.call("averaged(model, averages)", model=model, averages=averages)
     for finding in _changed(attempt, model, before, "averaged"):
-        lost = sum(not close(raw(leaves(model).get(path)), value) for path, value in before.items())
+        lost = sum(not close(content(leaves(model).get(path)), value) for path, value in before.items())
         measured = f"Of the {len(before)} Variables of the model {lost} have lost their numbers."
         raise Stop(Finding("overwrites", "averaged", finding.seen, finding.expected, line, measured))
     if not isinstance(result, Net):
@@ -184,17 +175,17 @@ def evaluation(attempt: Attempt) -> Iterator[Finding]:
     now = leaves(result)
     for path, variable in variables.items():
         leaf, value = now.get(path), held.get(path, before[path])
-        if type(leaf) is not type(variable) or isinstance(raw(leaf), nnx.Variable):
+        if type(leaf) is not type(variable) or isinstance(content(leaf), nnx.Variable):
             seen, wanted = f"{describe(leaf)} at {dotted(path)}", f"a {type(variable).__name__} of float32"
             measured = f"In this copy `nnx.state(copy, nnx.Param)` finds {len(leaves(result, nnx.Param))} Params."
             raise Stop(Finding("type", "averaged", seen, wanted, line, measured))
-        if not close(raw(leaf), value):
-            kind = "rest" if path not in held else "weights" if close(raw(leaf), before[path]) else "value"
+        if not close(content(leaf), value):
+            kind = "rest" if path not in held else "weights" if close(content(leaf), before[path]) else "value"
             wanted = f"{numbers(value)}, as in the {'averages' if path in held else 'model'}"
             raise Stop(Finding(kind, "averaged", f"{dotted(path)} of the copy is {short(leaf)}", wanted, line))
     if shared := [path for path, variable in variables.items() if now.get(path) is variable]:
         result.body(jnp.ones((2, 2)))
-        moved = sum(not close(raw(variable), before[path]) for path, variable in variables.items())
+        moved = sum(not close(content(variable), before[path]) for path, variable in variables.items())
         measured = f"One call of the copy changed {moved} Variables of the model."
         yield Finding("shared", "averaged", f"one Variable for both at {dotted(shared[0])}", "two", line, measured)
     model.averages = nnx.data(averages)
@@ -215,7 +206,7 @@ STAGES = (names, functions)
 
 def _changed(attempt: Attempt, model: nnx.Module, before: dict[Path, Any], called: str) -> Iterator[Finding]:
     now = leaves(model)
-    for path in [path for path in before if not close(raw(now.get(path)), before[path])][:1]:
+    for path in [path for path in before if not close(content(now.get(path)), before[path])][:1]:
         seen = f"`{called}` turns {dotted(path)} of the model into {short(now.get(path))}"
         yield Finding("changed", "model", seen, f"{numbers(before[path])}, as before", attempt.line(called))
 
@@ -244,7 +235,3 @@ def _decayed(average: Any) -> str:
     grads = nnx.grad(lambda net: net.weight[...])(net)
     nnx.Optimizer(net, optax.adamw(0.1, weight_decay=0.5), wrt=nnx.Param).update(net, grads)
     return f"One step of adamw(0.1, weight_decay=0.5) turned an average of 1 into {net.average[...].mean():.4g}."
-
-
-def _said(error: Exception) -> str:
-    return f"{type(error).__name__}: {next(iter(str(error).strip().splitlines()), '')}".removesuffix(": ")

@@ -8,8 +8,10 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
-from nnx_state.practice.findings import Finding
+from nnx_state._paths import leaves
+from nnx_state.practice.findings import Finding, told
 from nnx_state.practice.probe import Attempt, Stop, close, describe, numbers, spec
+from nnx_state.practice.trials import raw, tried
 
 RATE, X = 0.25, np.arange(1.0, 65.0, dtype=np.float32).reshape(4, 16)
 SEEDS = {"params": 1, "dropout": 7}
@@ -36,17 +38,9 @@ def masks(outputs: Any) -> int:
     return len(np.unique(np.asarray(outputs).reshape(len(outputs), -1), axis=0))
 
 
-def raw(leaf: Any) -> np.ndarray:
-    """Return a copy of what a leaf holds; of a key, its data."""
-    value = leaf.get_raw_value() if isinstance(leaf, nnx.Variable) else leaf
-    typed = isinstance(value, jax.Array) and jnp.issubdtype(value.dtype, jax.dtypes.prng_key)
-    return np.array(jax.random.key_data(value) if typed else value)
-
-
 def held(tree: Any) -> dict[str, np.ndarray]:
     """Return copies of what the leaves of a model or a State hold, by path."""
-    state = tree if isinstance(tree, nnx.State) else nnx.state(tree)
-    return {".".join(map(str, path)): raw(leaf) for path, leaf in nnx.to_flat_state(state)}
+    return {path: raw(leaf) for path, leaf in leaves(tree)}
 
 
 def names(attempt: Attempt) -> Iterator[Finding]:
@@ -180,17 +174,6 @@ def functions(attempt: Attempt) -> Iterator[Finding]:
 STAGES = (names, functions)
 
 
-def tried(attempt: Attempt, what: str, about: str, kinds: dict[str, str], **given: Any) -> Any:
-    """Return the value of an expression; an error with one of these texts becomes a finding of that kind."""
-    try:
-        return attempt.call(what, **given)
-    except Exception as error:
-        for kind in [kind for text, kind in kinds.items() if text in str(error)]:
-            seen, line = f"`{what}` raised {_said(error)}", attempt.line(about)
-            raise Stop(Finding(kind, about, seen, "no error", line)) from None
-        raise
-
-
 def _outputs(attempt: Attempt, layer: Any) -> Iterator[Finding]:
     """In training the outputs are those of NNX's Dropout, in eval mode the inputs."""
     line, x, reference = attempt.line("__call__", "Dropout"), jnp.asarray(X), nnx.Dropout(RATE, rngs=nnx.Rngs(**SEEDS))
@@ -243,8 +226,4 @@ def _shown(does: Callable[[], str]) -> str:
     try:
         return does()
     except Exception as error:
-        return f"The next call raises {_said(error)}."
-
-
-def _said(error: Exception) -> str:
-    return f"{type(error).__name__}: {next(iter(str(error).strip().splitlines()), ''):.100}"
+        return f"The next call raises {told(error, 100)}."

@@ -11,6 +11,7 @@ from flax import nnx
 
 from nnx_state.practice.findings import Finding
 from nnx_state.practice.probe import Attempt, Stop, content, describe, numbers, spec
+from nnx_state.practice.trials import held
 
 FILTERS: dict[str, Any] = {"nnx.Param": nnx.Param, "nnx.BatchStat": nnx.BatchStat, "...": ...}
 FILTERS['nnx.PathContains("bias")'] = nnx.PathContains("bias")
@@ -48,17 +49,17 @@ def selection(attempt: Attempt) -> Iterator[Finding]:
         saved = attempt.call(f"snapshot(model, {text})", model=model, nnx=nnx)
         if not isinstance(saved, nnx.State):
             raise Stop(Finding("result-type", "snapshot", f"it returns {describe(saved)}", "an nnx.State", line))
-        if lost := sorted(set(_leaves(Layer())) - set(_leaves(model))):
+        if lost := sorted(set(held(Layer())) - set(held(model))):
             seen = f"after the call the model has no {', '.join(lost)}"
             raise Stop(Finding("popped", "snapshot", seen, "the model stays as it is", line))
-        wanted, found = _leaves(nnx.state(Layer(), chosen)), _leaves(saved)
+        wanted, found = held(nnx.state(Layer(), chosen)), held(saved)
         if set(found) != set(wanted):
             seen = f"for the filter `{text}` it holds {', '.join(found) or 'nothing'}"
             raise Stop(Finding("filter", "snapshot", seen, ", ".join(wanted), line))
         for path, leaf in wanted.items():
             value, seen, expected = found[path], f"{describe(found[path])} at {path}", describe(leaf)
             if not isinstance(value, nnx.Variable):
-                params = len(_leaves(nnx.filter_state(saved, nnx.Param)))
+                params = len(held(nnx.filter_state(saved, nnx.Param)))
                 measured = f"`nnx.filter_state(saved, nnx.Param)` finds {params} leaves in this snapshot of `{text}`."
                 raise Stop(Finding("arrays", "snapshot", seen, expected, line, measured))
             if type(value) is not type(leaf) or spec(value.get_raw_value()) != spec(leaf[...]):
@@ -73,7 +74,7 @@ def independence(attempt: Attempt) -> Iterator[Finding]:
     """No later change of the model reaches a snapshot."""
     model, line = Layer(), attempt.line("snapshot")
     saved = attempt.call("snapshot(model, nnx.Param)", model=model, nnx=nnx)
-    own, kept = _leaves(model), _leaves(saved)
+    own, kept = held(model), held(saved)
     if any(kept[path] is own[path] for path in kept):
         yield Finding(
             "follows", "snapshot", "its Variables are those of the model", "new ones", line, _ruin(model, saved)
@@ -88,8 +89,8 @@ def writing(attempt: Attempt) -> Iterator[Finding]:
     line = attempt.line("restore")
     for text, chosen in FILTERS.items():
         model = Layer()
-        saved, own = _copied(model, chosen), _leaves(model)
-        kept = _leaves(saved)
+        saved, own = _copied(model, chosen), held(model)
+        kept = held(saved)
         first = _numbers(kept)
         _shift(model)
         before = _numbers(own) | first
@@ -98,14 +99,14 @@ def writing(attempt: Attempt) -> Iterator[Finding]:
         except ValueError as error:
             seen = f"a snapshot of `{text}` from the same model raised ValueError: {error}"
             raise Stop(Finding("refused", "restore", seen, "its values come back", line)) from None
-        now = _leaves(model)
+        now = held(model)
         for path, wanted in before.items():
             if path not in now or not np.array_equal(content(now[path]), wanted):
                 kind = "unchanged" if path in first else "others"
                 seen = f"after a restore of `{text}` {path} is {numbers(content(now[path])) if path in now else 'gone'}"
                 raise Stop(Finding(kind, "restore", seen, numbers(wanted), line))
-        if set(_leaves(saved)) != set(first) or not all(np.array_equal(kept[path][...], first[path]) for path in first):
-            seen = f"afterwards `saved` holds {', '.join(_leaves(saved)) or 'nothing'}, or other numbers"
+        if set(held(saved)) != set(first) or not all(np.array_equal(kept[path][...], first[path]) for path in first):
+            seen = f"afterwards `saved` holds {', '.join(held(saved)) or 'nothing'}, or other numbers"
             raise Stop(Finding("consumes", "restore", seen, "the snapshot as it was", line))
         if replaced := [path for path, leaf in now.items() if leaf is not own.get(path)]:
             seen, measured = f"another object stands in {', '.join(replaced)}", ""
@@ -131,9 +132,9 @@ def nested(attempt: Attempt) -> Iterator[Finding]:
             _shift(model)
         try:
             result = attempt.call(call, model=model, nnx=nnx, saved=saved)
-            found = _numbers(_leaves(result if name == "snapshot" else model))
+            found = _numbers(held(result if name == "snapshot" else model))
             seen = f"it gives {', '.join(found) or 'nothing'}, or other numbers"
-            fits = all(np.array_equal(found.get(path, ()), content(leaf)) for path, leaf in _leaves(saved).items())
+            fits = all(np.array_equal(found.get(path, ()), content(leaf)) for path, leaf in held(saved).items())
         except Exception as error:
             fits, seen = False, f"{type(error).__name__}: {error}"
         if not fits:
@@ -176,17 +177,17 @@ def _refuses(attempt: Attempt, model: nnx.Module, saved: Any, kind: str, path: s
     """Yield what is wrong with how `restore` meets a snapshot that does not fit."""
     line = attempt.line("restore")
     _shift(model)
-    own, raised = _leaves(model), None
+    own, raised = held(model), None
     before = _numbers(own)
     there = describe(own[path]) if path in own else "absent"
-    case = f"{path} is {describe(_leaves(saved)[path])} in saved, {there} in the model"
+    case = f"{path} is {describe(held(saved)[path])} in saved, {there} in the model"
     try:
         attempt.call("restore(model, saved)", model=model, saved=saved)
     except NotImplementedError:
         raise
     except Exception as error:
         raised = error
-    now = _leaves(model)
+    now = held(model)
     wrote = [name for name in now if name not in before or not np.array_equal(content(now[name]), before[name])]
     if raised is None:
         measured = f"Afterwards {path} is {describe(now[path])} in the model." if path in wrote else ""
@@ -197,12 +198,6 @@ def _refuses(attempt: Attempt, model: nnx.Module, saved: Any, kind: str, path: s
         seen = f"{case}; ValueError, but {', '.join(wrote)} had been written"
         measured = f"{len(wrote)} of {len(before)} leaves had the values of the snapshot, the others those of training."
         yield Finding("partial", "restore", seen, "no write", line, measured)
-
-
-def _leaves(node: Any) -> dict[str, Any]:
-    """Return the leaves of a module or a State by their dotted paths."""
-    state = nnx.state(node) if isinstance(node, nnx.Module) else node
-    return {".".join(map(str, path)): leaf for path, leaf in nnx.to_flat_state(state)}
 
 
 def _numbers(leaves: dict[str, Any]) -> dict[str, Any]:
@@ -220,7 +215,7 @@ def _places(leaf: Any) -> set[int]:
 
 
 def _shift(model: nnx.Module) -> None:
-    for leaf in _leaves(model).values():
+    for leaf in held(model).values():
         leaf[...] += 1
 
 
@@ -228,8 +223,8 @@ def _donation(own: dict[str, Any], kept: dict[str, Any]) -> str:
     """Return what becomes of a snapshot when a buffer of the model is donated."""
     name = next(iter(kept))
     jax.jit(jnp.negative, donate_argnums=0)(own[name].get_raw_value())
-    held = kept[name].get_raw_value()
-    fate = "was deleted too" if isinstance(held, jax.Array) and held.is_deleted() else "stayed, on this machine"
+    array = kept[name].get_raw_value()
+    fate = "was deleted too" if isinstance(array, jax.Array) and array.is_deleted() else "stayed, on this machine"
     return f"The model's {name} was donated to a compiled function, and the {name} of the snapshot {fate}."
 
 

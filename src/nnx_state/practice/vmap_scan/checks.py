@@ -11,6 +11,7 @@ from flax import nnx
 
 from nnx_state.practice.findings import Finding
 from nnx_state.practice.probe import Attempt, Stop, content, describe, numbers, role, spec
+from nnx_state.practice.trials import held, raw, tried
 
 SIZE, DEPTH, WIDTH = 3, 5, 2
 X = np.linspace(-1.0, 2.0, SIZE * WIDTH, dtype=np.float32).reshape(SIZE, WIDTH) ** 2  # as many examples as members
@@ -39,17 +40,6 @@ def noise(key: jax.Array) -> jax.Array:
     return jax.random.key_data(key) / 2.0**32
 
 
-def raw(leaf: Any) -> np.ndarray:
-    """Return what a leaf holds; of a key, its data."""
-    value = leaf.get_raw_value() if isinstance(leaf, nnx.Variable) else leaf
-    return np.array(jax.random.key_data(value) if jnp.issubdtype(value.dtype, jax.dtypes.prng_key) else value)
-
-
-def held(model: Any) -> dict[str, Any]:
-    """Return the leaves of the state by path."""
-    return {".".join(map(str, path)): leaf for path, leaf in nnx.to_flat_state(nnx.state(model))}
-
-
 def near(one: Any, two: Any) -> bool:
     """Tell whether two arrays have one shape and nearly the same numbers: programs differ in their rounding."""
     return np.shape(one) == np.shape(two) and bool(np.allclose(one, two, rtol=1e-3, atol=1e-4))
@@ -58,17 +48,6 @@ def near(one: Any, two: Any) -> bool:
 def unlike(leaf: Any) -> int:
     """Return how many of the slices on the first axis are different."""
     return len(np.unique(raw(leaf).reshape(len(raw(leaf)), -1), axis=0))
-
-
-def tried(attempt: Attempt, what: str, about: str, kinds: dict[str, str], **given: Any) -> Any:
-    """Return the value of an expression; an error with one of these texts becomes a finding of that kind."""
-    try:
-        return attempt.call(what, **given)
-    except Exception as error:
-        said = f"{type(error).__name__}: {next(iter(str(error).strip().splitlines()), ''):.100}"
-        for kind in [kind for text, kind in kinds.items() if text in said]:
-            raise Stop(Finding(kind, about, f"`{what}` raised {said}", "no error", attempt.line(about))) from None
-        raise
 
 
 def names(attempt: Attempt) -> Iterator[Finding]:
