@@ -97,7 +97,7 @@ def test_a_wrong_address_has_its_page(site):
 def test_no_page_is_heavy(site):
     weights = {path.relative_to(site).as_posix(): path.stat().st_size for path in site.rglob("*.html")}
     limits = {"claims/index.html": 800_000}  # one table of five thousand cells, 50 kB compressed
-    assert {name: weight for name, weight in weights.items() if weight > limits.get(name, 320_000)} == {}
+    assert {name: weight for name, weight in weights.items() if weight > limits.get(name, 300_000)} == {}
 
 
 @pytest.mark.parametrize("repository", ["", "https://github.com/example/nnx-state"])
