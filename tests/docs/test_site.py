@@ -61,13 +61,13 @@ def test_ids_are_unique(pages):
 
 
 def test_links_and_anchors_lead_somewhere(pages, site):
-    broken = []
+    broken, anchors = [], {address: set(ids(page)) for address, page in pages.items()}
     for address, page in pages.items():
         for link in links(address, page):
             target, anchor = urldefrag(link)
             if target not in pages and not (site / target.removeprefix(HOST)).is_file():
                 broken.append(f"{address}: {link}: no such page")
-            elif target in pages and anchor and unquote(anchor) not in ids(pages[target]):
+            elif target in pages and anchor and unquote(anchor) not in anchors[target]:
                 broken.append(f"{address}: {link}: no such anchor")
     assert not broken, "\n".join(broken)
 
@@ -85,7 +85,10 @@ def test_nothing_is_fetched_from_elsewhere(pages, site):
 
 
 def test_every_page_is_in_the_navigation_and_the_sitemap(pages, site):
-    assert sorted(pages.keys() - set(links(HOST, pages[HOST], ".md-nav__link[href]"))) == []
+    """A page lists its own section, and of every other one the first page."""
+    near = {address: pages.keys() & links(address, page, ".md-nav__link[href]") for address, page in pages.items()}
+    missing = {address: sorted(pages.keys() - listed.union(*map(near.get, listed))) for address, listed in near.items()}
+    assert {address: pages for address, pages in missing.items() if pages} == {}
     sitemap = re.findall("<loc>(.*?)</loc>", (site / "sitemap.xml").read_text("utf-8"))
     assert sorted(urlsplit(address).path for address in sitemap) == sorted(urlsplit(address).path for address in pages)
 
