@@ -65,13 +65,16 @@ def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> Iterator[l
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep the blocks of a page together and in their order, which lets each of its lines run once."""
+    """Keep the blocks of a page together and in their order, which lets each of its lines run once.
+
+    Pages come last: they are many and small, so that they fill up what the large files leave to the processors.
+    """
     pages: dict[Path, list[MarkdownInlinePythonItem]] = {}
     others = []
     for item in items:
         (pages.setdefault(item.path, []) if isinstance(item, MarkdownInlinePythonItem) else others).append(item)
     blocks = [block for page in pages.values() for block in sorted(page, key=lambda block: block.start_line)]
-    items[:] = [*blocks, *others]
+    items[:] = [*others, *blocks]
 
 
 class Census:

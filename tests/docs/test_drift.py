@@ -71,6 +71,11 @@ def test_the_changes_of(code, changes):
         ast.parse(mutant.source)
 
 
+def test_the_modules_of_the_lessons_are_changed_and_what_they_import():
+    assert {"linear", "vmap_scan", "_checks"} <= set(drift.lessons())
+    assert {"cli", "_worker", "__init__"}.isdisjoint(drift.lessons())
+
+
 def test_a_module_is_watched_by_the_pages_that_reach_it():
     names = {path.relative_to(drift.ROOT).as_posix() for path in drift.witnesses("linear")}
     assert {"README.md", "docs/lessons/linear.md", "docs/exercises/linear.md", "src/nnx_state/linear.py"} <= names

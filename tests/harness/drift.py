@@ -59,6 +59,12 @@ def closure(modules: set[str]) -> set[str]:
     return done
 
 
+def lessons() -> list[str]:
+    """Return the modules of the lessons and what they import: the code that pages teach."""
+    taught = {page.stem.replace("-", "_") for page in (ROOT / "docs" / "lessons").glob("*.md")}
+    return sorted(name for name in closure(taught) if (PACKAGE / f"{name}.py").exists())
+
+
 def witnesses(module: str) -> list[Path]:
     """Return the files whose snippets reach a module, those about it first."""
     slug = module.replace("_", "-")
@@ -66,7 +72,8 @@ def witnesses(module: str) -> list[Path]:
     files = [*PACKAGE.glob("*.py"), *pages]
     reached = [file for file in files if module in closure(imported([block.code for block in read(file)]))]
     about = [PACKAGE / f"{module}.py", *(ROOT / "docs" / kind / f"{slug}.md" for kind in ("reference", "lessons"))]
-    return sorted(reached, key=lambda file: (file not in about, "notebooks" in file.parts, file))
+    slow = {"exercises", "notebooks"}  # they start processes, train and plot
+    return sorted(reached, key=lambda file: (file not in about, not slow.isdisjoint(file.parts), file))
 
 
 def attempt(files: list[Path], module: str, source: str, folder: str) -> None:
@@ -115,17 +122,17 @@ def explained() -> dict[tuple[str, str, str], str]:
 
 def main() -> int:
     """Mutate the modules that are named, or all, and print what survives."""
-    lessons = sorted(path.stem for path in PACKAGE.glob("*.py") if path.stem != "__init__")
+    known = lessons()
     parser = argparse.ArgumentParser(prog="python noxfile.py drift --", description=__doc__)
-    parser.add_argument("modules", nargs="*", metavar="MODULE", help=f"{', '.join(lessons)}; all of them by default")
+    parser.add_argument("modules", nargs="*", metavar="MODULE", help=f"{', '.join(known)}; all of them by default")
     parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="how many mutants at a time")
     arguments = parser.parse_args()
-    if unknown := set(arguments.modules) - set(lessons):
-        parser.error(f"no module is named {', '.join(sorted(unknown))}: name some of {', '.join(lessons)}.")
+    if unknown := set(arguments.modules) - set(known):
+        parser.error(f"no module is named {', '.join(sorted(unknown))}: name some of {', '.join(known)}.")
     os.environ.setdefault("JAX_PLATFORMS", "cpu")
     os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(ROOT / ".cache" / "jax"))  # not that of each copy
     multiprocessing.get_context("forkserver").set_forkserver_preload(PRELOADED)
-    modules = arguments.modules or lessons
+    modules = arguments.modules or known
     reasons = {key: reason for key, reason in explained().items() if key[0] in modules}
     total, uncaught, survivors = 0, 0, set()
     with ThreadPoolExecutor(arguments.jobs) as pool:
