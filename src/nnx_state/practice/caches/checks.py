@@ -12,7 +12,7 @@ from nnx_state.practice.findings import Finding
 from nnx_state.practice.probe import Attempt, Stop, close, content, describe, numbers, role, spec
 from nnx_state.practice.trials import held
 
-BATCH, LENGTH, FEATURES = 2, 3, 4
+BATCH, LENGTH, FEATURES = 2, 3, 5  # no two sizes of an array are equal
 X = jnp.cos(jnp.arange(1.0, 1 + BATCH * (LENGTH + 1) * FEATURES)).reshape(BATCH, LENGTH + 1, FEATURES)
 MEANS = jnp.cumsum(X, axis=1) / jnp.arange(1, LENGTH + 2)[:, None]
 ORDER = jnp.array([2, 0, 0])

@@ -24,6 +24,7 @@ class Model(nnx.Module):
         self.norm = nnx.BatchNorm(3, rngs=nnx.Rngs(0))
         self.adapter = nnx.LoRAParam(jnp.ones((4, 2)))
         self.bias = nnx.Dict(inner=nnx.Param(jnp.ones(2)))
+        self.deep = nnx.Dict(inner=nnx.Dict(bias=nnx.Param(jnp.ones(13))))
         self.unbias = nnx.Variable(jnp.zeros((5, 1)))
         self.twin = Twin(jnp.zeros(2))
         self.seen = jnp.zeros(())
