@@ -16,8 +16,7 @@ form.innerHTML = `
   ${choice("topic", "Topic", "all")}
   ${choice("verdict", "Verdict", "any")}
   ${choice("release", "On release", "any")}
-  ${choice("from", "Changed from", "–")}
-  ${choice("to", "to", "–")}
+  <div class="claims__pair">${choice("from", "Changed from", "–")}${choice("to", "to", "–")}</div>
   <button type="reset" class="md-button">Show all</button>
   <p role="status"></p>`
 const fill = (name, values, texts = values) =>
