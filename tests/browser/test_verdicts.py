@@ -1,5 +1,7 @@
 """The page Claims: filters, the comparison of two releases, links to it, narrow screens, no scripts."""
 
+import re
+
 import pytest
 from playwright.sync_api import expect
 
@@ -72,6 +74,14 @@ def test_two_releases_are_compared_and_the_comparison_has_an_address(page, conte
     other = context().new_page()
     other.goto(page.url)
     expect(rows(other)).to_have_count(changed)
+
+
+def test_who_upgrades_is_led_to_a_comparison(context):
+    page = context().new_page()
+    page.goto("upgrading/")
+    page.get_by_role("link", name="the claims").click()
+    page.wait_for_url("**/claims/?from=0.11.2&to=0.12.8")
+    expect(status(page)).to_have_text(re.compile(r"claims changed from 0\.11\.2 to 0\.12\.8"))
 
 
 def test_it_works_by_keyboard(page):

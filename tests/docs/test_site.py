@@ -65,6 +65,7 @@ def test_links_and_anchors_lead_somewhere(pages, site):
     for address, page in pages.items():
         for link in links(address, page):
             target, anchor = urldefrag(link)
+            target = target.partition("?")[0]
             if target not in pages and not (site / target.removeprefix(HOST)).is_file():
                 broken.append(f"{address}: {link}: no such page")
             elif target in pages and anchor and unquote(anchor) not in anchors[target]:
