@@ -147,15 +147,18 @@ def main() -> int:
             found = list(mutants(source))
             attempts = [(module, mutant.source, files, limit) for mutant in found]
             alive = pool.map(survives, *zip(*attempts, strict=True))
-            left = [mutant for mutant, (survived, _) in zip(found, alive, strict=True) if survived]
-            print(f"{module}: {len(found) - len(left)} of {len(found)} caught", flush=True)
-            for mutant in left:
+            left = 0
+            for mutant, (survived, _) in zip(found, alive, strict=True):
+                if not survived:
+                    continue
                 key = (module, source.splitlines()[mutant.line - 1].strip(), str(mutant))
                 why = f"equivalent: {reasons[key]}" if key in reasons else "no page notices"
                 print(f"  {module}.py:{mutant.line}: {key[1]}\n    {mutant}\n    {why}", flush=True)
                 survivors.add(key)
+                left += 1
+            print(f"{module}: {len(found) - left} of {len(found)} caught", flush=True)
             total += len(found)
-            uncaught += len(left)
+            uncaught += left
     stale = sorted(reasons.keys() - survivors)
     for key in stale:
         print(f"{EQUIVALENT.name}: no such survivor, take it out: {key}")
