@@ -14,9 +14,9 @@ from pytest_markdown_docs.definitions import FenceTestDefinition
 from pytest_markdown_docs.plugin import MarkdownDocstringCodeModule, MarkdownInlinePythonItem
 
 from harness import census
-from harness.pages import is_notebook, read, relative
 from harness.runner import WAITS, PageRunner, rewrite
 from harness.site import built_site
+from workshop.pages import is_notebook, read, relative
 
 os.environ.setdefault("JAX_PLATFORMS", "cpu")  # the pages show what a CPU prints
 os.environ.setdefault("MPLBACKEND", "agg")

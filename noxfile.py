@@ -72,9 +72,9 @@ def serve(session: nox.Session) -> None:
 @nox.session
 def generate(session: nox.Session) -> None:
     """Write what is generated and committed: exercises, claims, and each lesson as a Jupyter notebook."""
-    run(session, "nnx_state.site.problems")
-    run(session, "nnx_state.site.verdicts")
-    run(session, "nnx_state.site.downloads")
+    run(session, "workshop.site.problems")
+    run(session, "workshop.site.verdicts")
+    run(session, "workshop.site.downloads")
 
 
 @nox.session
@@ -142,22 +142,19 @@ def bench(session: nox.Session) -> None:
 @nox.session
 def drift(session: nox.Session) -> None:
     """Change the modules in every small way, and list the changes that no page notices; ``-- MODULE …`` for some."""
-    session.env["PYTHONPATH"] = "tests"
-    run(session, "harness.drift", *session.posargs)
+    run(session, "workshop.mutation.drift", *session.posargs)
 
 
 @nox.session
 def grading(session: nox.Session) -> None:
     """Change the solutions in every small way, and list the changes that no check notices; ``-- SLUG …`` for some."""
-    session.env["PYTHONPATH"] = "tests"
-    run(session, "harness.grading", *session.posargs)
+    run(session, "workshop.mutation.grading", *session.posargs)
 
 
 @nox.session
 def matrix(session: nox.Session) -> None:
     """Run all claims on every release of Flax that matters; ``-- --help`` says what else it can do."""
-    session.env["PYTHONPATH"] = "tests"
-    run(session, "harness.matrix", *session.posargs)
+    run(session, "workshop.releases.matrix", *session.posargs)
 
 
 @nox.session

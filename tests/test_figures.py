@@ -4,7 +4,7 @@ from xml.etree import ElementTree
 
 import matplotlib.pyplot as plt
 
-from nnx_state.site.figures import show, svg
+from nnx_state.figures import show, svg
 
 
 def draw():

@@ -14,7 +14,7 @@ import optax
 from flax import nnx
 
 from nnx_state import EMA, RunningNorm
-from nnx_state.site.figures import PARAM, VARIABLE, show
+from nnx_state.figures import PARAM, VARIABLE, show
 
 # %% [markdown]
 # ## Train

@@ -16,7 +16,7 @@ import matplotlib.pyplot as plt
 from flax import nnx
 
 from nnx_state import MultiParam, microseconds, python_calls
-from nnx_state.site.figures import PARAM, VARIABLE, show
+from nnx_state.figures import PARAM, VARIABLE, show
 
 
 def stack(depth):

@@ -13,7 +13,7 @@ import matplotlib.pyplot as plt
 from matplotlib.patches import Rectangle
 
 from nnx_state import run_on_devices
-from nnx_state.site.figures import PARAM, VARIABLE, show
+from nnx_state.figures import PARAM, VARIABLE, show
 
 
 def program(axes):

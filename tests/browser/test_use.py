@@ -6,8 +6,8 @@ import re
 import pytest
 from playwright.sync_api import expect
 
-from harness.pages import read
 from harness.pitfalls import entries, proved, section
+from workshop.pages import read
 
 LESSON = "lessons/multi-param/"
 INDEX = re.compile("search_index")

@@ -27,7 +27,7 @@ from nnx_state.claims.registry import (
     raises,
 )
 from nnx_state.claims.running import Worker, run
-from nnx_state.site import verdicts
+from workshop.site import verdicts
 
 DOCS = Path(__file__).parents[2] / "docs"
 CLAIMS = list(claims().values())

@@ -6,10 +6,10 @@ import sys
 
 import pytest
 
-from harness import matrix
 from nnx_state.claims import published
 from nnx_state.claims.published import Column
 from nnx_state.claims.registry import DIFFERS, HOLDS, Verdict, claims
+from workshop.releases import matrix
 
 NAMES = list(claims())[:4]
 

@@ -7,8 +7,8 @@ import nbclient
 import nbformat
 import pytest
 
-from harness.pages import read
-from nnx_state.site.downloads import FOLDER, notebook, write
+from workshop.pages import read
+from workshop.site.downloads import FOLDER, notebook, write
 
 DOCS = Path(__file__).parents[2] / "docs"
 LESSONS = sorted(path for path in DOCS.glob("lessons/*.md") if path.stem != "index")

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from harness import drift
-from harness.mutants import mutants
+from workshop.mutation import drift
+from workshop.mutation.mutants import mutants
 
 SOURCE = '''\
 """A module."""

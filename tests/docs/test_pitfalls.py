@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from harness.pages import read
 from harness.pitfalls import entries, proved, section
+from workshop.pages import read
 
 DOCS = Path(__file__).parents[2] / "docs"
 PITFALLS = DOCS / "pitfalls.md"

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from bs4 import BeautifulSoup
 
-from harness.pages import count
+from workshop.pages import count
 
 PYTHON_LIKE = re.compile(r"^language-(i?py\w*|i?python\w*|pycon)$", re.IGNORECASE)
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.pages import Block, read
+from workshop.pages import Block, read
 
 PROVED = re.compile(r"^(?:\w+\.)*(\w+(?:Error|Exception|Warning): .+)$", re.MULTILINE)
 ENTRY = re.compile(r"^### (?P<title>.+?) \{ #(?P<anchor>[\w-]+) \}\n(?P<text>.*?)(?=^##|\Z)", re.MULTILINE | re.DOTALL)

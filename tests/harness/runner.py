@@ -13,7 +13,7 @@ import pytest
 from pytest_markdown_docs._runners import _Runner  # the plugin has no public name for it; its version is pinned
 from pytest_markdown_docs.definitions import FenceTestDefinition
 
-from harness.pages import OUTPUT_FENCE, PYTHON_FENCES, Block, chain, read, relative
+from workshop.pages import OUTPUT_FENCE, PYTHON_FENCES, Block, chain, read, relative
 
 ELISION = "…"
 WAITS = "waits for PyTorch"  # the census counts the blocks that are skipped for this reason

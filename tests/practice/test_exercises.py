@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from harness.attempts import Reused, forked
 from nnx_state.practice.exercises import Exercise, common_diagnoses, exercises
 from nnx_state.practice.grading import grade
+from workshop.attempts import Reused, forked
 
 EXERCISES = exercises()
 FILES = {"statement.md", "starter.py", "checks.py", "diagnoses.toml", "solution.py"}

@@ -6,11 +6,11 @@ import time
 
 import pytest
 
-from harness.attempts import forked
 from nnx_state._outcome import RefusedError
 from nnx_state.practice import reports
 from nnx_state.practice.exercises import exercise
 from nnx_state.practice.grading import grade, run
+from workshop.attempts import forked
 
 SEED = exercise("multi-param")
 

@@ -8,7 +8,7 @@ import yaml
 
 from nnx_state.practice.exercises import SLUGS, common_diagnoses, exercises
 from nnx_state.practice.reports import address
-from nnx_state.site.problems import page
+from workshop.site.problems import page
 
 DOCS = Path(__file__).parents[2] / "docs"
 

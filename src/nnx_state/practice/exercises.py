@@ -7,31 +7,11 @@ import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 
+from nnx_state._lessons import LESSONS
 from nnx_state._outcome import RefusedError
 
 FOLDER = Path(__file__).parent
-# The order of the lessons, from the first.
-SLUGS = (
-    "homes",
-    "linear",
-    "multi-param",
-    "reading-writing",
-    "counters",
-    "filters",
-    "split-merge",
-    "training",
-    "transforms",
-    "batch-stats",
-    "caches",
-    "own-types",
-    "containers",
-    "randomness",
-    "vmap-scan",
-    "freezing",
-    "checkpoints",
-    "sharding",
-    "cost",
-)
+SLUGS = tuple(lesson.slug for lesson in LESSONS)
 _HINT = re.compile(r"^/// details \| Hint \d+: ([^\n]*)\n\n(.*?)\n\n///$", re.DOTALL | re.MULTILINE)
 
 

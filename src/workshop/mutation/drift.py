@@ -17,10 +17,10 @@ import tomllib
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from harness.mutants import mutants
-from harness.pages import read
+from workshop.mutation.mutants import mutants
+from workshop.pages import read
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 PACKAGE = ROOT / "src" / "nnx_state"
 EQUIVALENT = Path(__file__).with_name("equivalent-mutants.toml")
 GOAL = 0.95  # of the mutants, by the doc-tests alone
@@ -33,7 +33,7 @@ PRELOADED = ["jax", "flax.nnx", "optax", "orbax.checkpoint", "matplotlib.pyplot"
 def imported(codes: list[str]) -> set[str]:
     """Return the modules of the package that some code imports, also by way of its re-exports."""
     exported = {
-        alias.name: node.module
+        alias.name: node.module or ""
         for node in ast.parse((PACKAGE / "__init__.pyi").read_text("utf-8")).body
         if isinstance(node, ast.ImportFrom)
         for alias in node.names
@@ -42,7 +42,7 @@ def imported(codes: list[str]) -> set[str]:
     for node in (node for code in codes for node in ast.walk(ast.parse(code))):
         if isinstance(node, ast.ImportFrom) and node.module == "nnx_state":
             found |= {exported.get(alias.name, alias.name) for alias in node.names}
-        elif isinstance(node, ast.ImportFrom) and (node.module or "").startswith("nnx_state."):
+        elif isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("nnx_state."):
             found.add(node.module.split(".")[1])
         elif isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "nnx_state":
             found.add(exported.get(node.attr, node.attr))
@@ -107,7 +107,7 @@ def survives(module: str, source: str, files: list[Path], limit: float = LIMIT) 
         process = context.Process(target=attempt, args=(files, module, source, folder))
         process.start()
         process.join(limit)
-        if process.exitcode is None:
+        if process.exitcode is None and process.pid:
             os.killpg(process.pid, signal.SIGKILL)
             process.join()
         log = Path(folder, "log")

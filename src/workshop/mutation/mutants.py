@@ -4,6 +4,9 @@ import ast
 import copy
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
+
+Place = ast.stmt | ast.expr  # what has a place in the source
 
 COMPARED = {
     ast.Eq: ast.NotEq,
@@ -64,7 +67,7 @@ def mutants(source: str) -> Iterator[Mutant]:
     starts = [0, *(place + 1 for place, byte in enumerate(text) if byte == ord("\n"))]
     for node, after in _changes(ast.parse(source)):
         first = starts[node.lineno - 1] + node.col_offset
-        last = starts[node.end_lineno - 1] + node.end_col_offset
+        last = starts[(node.end_lineno or 0) - 1] + (node.end_col_offset or 0)
         mutated = text[:first] + after.encode() + text[last:]
         yield Mutant(node.lineno, _one_line(text[first:last].decode()), _one_line(after), mutated.decode())
 
@@ -73,7 +76,7 @@ def _one_line(code: str) -> str:
     return " ".join(code.split())
 
 
-def _changes(node: ast.AST) -> Iterator[tuple[ast.AST, str]]:
+def _changes(node: ast.AST) -> Iterator[tuple[Place, str]]:
     """Yield each node to replace, with the code that replaces it."""
     if isinstance(node, (ast.Import, ast.ImportFrom)) or _is_declaration(node):
         return
@@ -104,7 +107,7 @@ def _is_declaration(node: ast.AST) -> bool:
     return makes_type or ast.unparse(node.targets[0]) == "__all__"
 
 
-def _changed_statement(node: ast.stmt) -> Iterator[tuple[ast.AST, str]]:
+def _changed_statement(node: ast.stmt) -> Iterator[tuple[Place, str]]:
     match node:
         case ast.Raise() | ast.Expr(value=ast.Call()) | ast.AugAssign():
             yield node, "pass"
@@ -135,7 +138,7 @@ def _turns_around(test: ast.expr) -> bool:
 
 
 def _changed_expression(node: ast.expr) -> Iterator[ast.expr]:
-    changed = copy.copy(node)
+    changed: Any = copy.copy(node)
     match node:
         case ast.Compare(ops=[operator]) if type(operator) in COMPARED:
             changed.ops = [COMPARED[type(operator)]()]
@@ -184,6 +187,6 @@ def _changed_expression(node: ast.expr) -> Iterator[ast.expr]:
 def _unfiltered(node: ast.expr, generators: list[ast.comprehension]) -> Iterator[ast.expr]:
     """Yield a comprehension without its conditions, if it has any."""
     if any(generator.ifs for generator in generators):
-        changed = copy.copy(node)
+        changed: Any = copy.copy(node)
         changed.generators = [ast.comprehension(g.target, g.iter, [], g.is_async) for g in generators]
         yield changed

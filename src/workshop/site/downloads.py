@@ -1,6 +1,6 @@
 """Each lesson as a Jupyter notebook, made from the same Markdown.
 
-``python -m nnx_state.site.downloads`` writes them to ``docs/assets/notebooks``.
+``python -m workshop.site.downloads`` writes them to ``docs/assets/notebooks``.
 """
 
 import os

@@ -5,9 +5,14 @@ import io
 import re
 from collections.abc import Iterable
 
-import matplotlib.pyplot as plt
-from IPython.display import HTML, display
-from matplotlib.figure import Figure
+try:
+    import matplotlib.pyplot as plt
+    from IPython.display import HTML, display
+    from matplotlib.figure import Figure
+except ModuleNotFoundError as error:
+    raise ModuleNotFoundError(
+        f"the figures need {error.name}, which is not installed: pip install 'nnx-state[figures]'"
+    ) from error
 
 PARAM, VARIABLE = "#d98a4a", "#1583a6"  # the colours of the two labels, told apart by lightness too
 

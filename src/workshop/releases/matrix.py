@@ -37,7 +37,7 @@ RELEASES = {
     "0.12.8": "",  # that of this project's own environment
 }
 CONSTRAINTS = Path(__file__).with_name("constraints")
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 CACHE = ROOT / ".cache" / "matrix"
 UV = [sys.executable, "-m", "uv", "--quiet"]
 
@@ -106,11 +106,8 @@ def measure(release: str, names: list[str], jobs: int) -> Column:
         return Column(failed=str(error))
     about, cells = _read(kept)
     if missing := [name for name in names if name not in cells]:
-        variables = os.environ | {
-            "PYTHONPATH": os.pathsep.join([str(ROOT / "src"), str(ROOT / "tests")]),
-            "JAX_PLATFORMS": "cpu",
-        }
-        command = [python, "-m", "harness.measure", str(jobs), *missing]
+        variables = os.environ | {"PYTHONPATH": str(ROOT / "src"), "JAX_PLATFORMS": "cpu"}
+        command = [python, "-m", "workshop.releases.measure", str(jobs), *missing]
         with (
             kept.open("a", encoding="utf-8") as file,
             subprocess.Popen(

@@ -30,7 +30,8 @@ class Reused(Worker):
     def __call__(self, exercise: Exercise, path: Path, folder: Path, limit: float) -> int | None:
         """Run an attempt; return its exit code, or None if it was ended at the limit."""
         try:
-            return self.ask((exercise.module, path, folder, limit), limit + grading.GRACE)
+            code: int | None = self.ask((exercise.module, path, folder, limit), limit + grading.GRACE)
+            return code
         except EndedError as ended:
             return ended.code
 

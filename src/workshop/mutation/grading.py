@@ -13,10 +13,10 @@ import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from harness.attempts import forked
-from harness.mutants import Mutant, mutants
 from nnx_state.practice.exercises import Exercise, exercise, exercises
 from nnx_state.practice.grading import Report, grade
+from workshop.attempts import forked
+from workshop.mutation.mutants import Mutant, mutants
 
 LIMIT = 60.0  # seconds; several run at a time
 
@@ -47,7 +47,7 @@ def main() -> int:
     parser.add_argument("exercises", nargs="*", metavar="SLUG", help="all of them by default")
     parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="how many mutants at a time")
     arguments = parser.parse_args()
-    os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(Path(__file__).parents[2] / ".cache" / "jax"))
+    os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(Path(__file__).parents[3] / ".cache" / "jax"))
     total = rejected = named = 0
     with ThreadPoolExecutor(arguments.jobs) as pool:
         for one in [exercise(name) for name in arguments.exercises] or exercises():

@@ -1,6 +1,6 @@
 """The table of claims and verdicts on the page Claims, and the pages of their sources.
 
-``python -m nnx_state.site.verdicts`` writes them into ``docs/claims``.
+``python -m workshop.site.verdicts`` writes them into ``docs/claims``.
 """
 
 import html

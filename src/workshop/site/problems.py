@@ -1,6 +1,6 @@
 """The page of each exercise, made from what the command line shows too.
 
-``python -m nnx_state.site.problems`` writes them to ``docs/exercises``.
+``python -m workshop.site.problems`` writes them to ``docs/exercises``.
 """
 
 import re

@@ -102,7 +102,8 @@ def _read(path: Path, _changed: int) -> tuple[Block, ...]:
         return tuple(_blocks(path, text, first_line=1, indent=""))
     if is_notebook(path):
         return tuple(_cells(path, text))
-    return tuple(block for *where, doc in docstrings(text) for block in _blocks(path, doc, *where))
+    found = docstrings(text)
+    return tuple(block for line, indent, doc in found for block in _blocks(path, doc, line, indent))
 
 
 def is_notebook(path: Path) -> bool:
@@ -125,19 +126,28 @@ def fences(text: str) -> list[Token]:
     return [token for token in MarkdownIt("commonmark").parse(text) if token.type == "fence"]
 
 
+def lines_of(fence: Token) -> list[int]:
+    """Return the lines of a fence, counted from 0: that of its opening, and the one after its closing."""
+    if fence.map is None:
+        raise ValueError("a fence without a place: markdown-it gives one to every block.")
+    return fence.map
+
+
 def _blocks(path: Path, text: str, first_line: int, indent: str) -> Iterator[Block]:
     found, lines = fences(text), text.splitlines()
     started = False
     for fence, following in itertools.zip_longest(found, found[1:]):
         if fence.info.strip() not in PYTHON_FENCES:
             continue
-        _, end = fence.map
+        start, end = lines_of(fence)
         output = None
-        if following and following.info.strip() == OUTPUT_FENCE and not "".join(lines[end : following.map[0]]).strip():
-            output = Output(following.content, first_line + following.map[0], first_line + following.map[1] - 1)
+        if following and following.info.strip() == OUTPUT_FENCE:
+            first, last = lines_of(following)
+            if not "".join(lines[end:first]).strip():
+                output = Output(following.content, first_line + first, first_line + last - 1)
         yield Block(
             path=path,
-            line=first_line + fence.map[0] + 1,
+            line=first_line + start + 1,
             last=first_line + end - 1,
             indent=indent,
             code=fence.content,
@@ -176,7 +186,7 @@ def count(path: Path) -> int:
 
 def orphans(path: Path) -> list[int]:
     """Return the lines of the output fences of a Markdown page that belong to no Python block."""
-    shown = {fence.map[0] + 1 for fence in fences(path.read_text("utf-8")) if fence.info.strip() == OUTPUT_FENCE}
+    shown = {lines_of(fence)[0] + 1 for fence in fences(path.read_text("utf-8")) if fence.info.strip() == OUTPUT_FENCE}
     return sorted(shown - {block.output.first for block in read(path) if block.output})
 
 

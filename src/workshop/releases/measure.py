@@ -1,4 +1,6 @@
-"""Measure claims on the Flax of this Python, one line of JSON each: ``python -m harness.measure JOBS NAME …``.
+"""Measure claims on the Flax of this Python, one line of JSON each.
+
+Its command is ``python -m workshop.releases.measure JOBS NAME …``.
 
 The first line says where. The matrix runs this in the environment of each release.
 """

@@ -1,0 +1,1 @@
+"""What changes code in every small way, and lists the changes that no page or no check notices."""
