@@ -152,6 +152,12 @@ def grading(session: nox.Session) -> None:
 
 
 @nox.session
+def mistake(session: nox.Session) -> None:
+    """Show a wrong attempt whole with its diagnosis, ``-- SLUG NAME``; draft a new one, ``-- SLUG --draft FILE``."""
+    run(session, "workshop.mistakes", *session.posargs)
+
+
+@nox.session
 def matrix(session: nox.Session) -> None:
     """Run all claims on every release of Flax that matters; ``-- --help`` says what else it can do."""
     run(session, "workshop.releases.matrix", *session.posargs)

@@ -6,21 +6,17 @@ from pathlib import Path
 import pytest
 
 from nnx_state.practice.exercises import Exercise, common_diagnoses, exercises
-from nnx_state.practice.grading import grade
+from nnx_state.practice.grading import grade_source
 from workshop.attempts import Reused, forked
 
 EXERCISES = exercises()
-FILES = {"statement.md", "starter.py", "checks.py", "diagnoses.toml", "solution.py"}
-MISTAKES = [(exercise, path) for exercise in EXERCISES for path in sorted(exercise.folder.glob("mistakes/*.py"))]
-RIGHT = [
-    (exercise, path)
-    for exercise in EXERCISES
-    for path in [exercise.folder / "solution.py", *sorted(exercise.folder.glob("variants/*.py"))]
-]
+FILES = {"statement.md", "starter.py", "checks.py", "diagnoses.toml", "solution.py", "variants.toml"}
+WRONG = [(exercise, attempt) for exercise in EXERCISES for attempt in exercise.wrong.values()]
+RIGHT = [(exercise, attempt) for exercise in EXERCISES for attempt in exercise.right.values()]
 
 
 def named(value: object) -> str:
-    return value.slug if isinstance(value, Exercise) else value.stem
+    return value.slug if isinstance(value, Exercise) else value.name
 
 
 @pytest.fixture(scope="module")
@@ -36,44 +32,40 @@ def found(report) -> str:
     return "\n".join(f"{one.finding.name}: {one.finding.seen}" for one in report.found) + "\n" + report.printed
 
 
-@pytest.mark.parametrize(("exercise", "path"), RIGHT, ids=named)
-def test_what_is_right_passes(exercise, path, reused):
-    if not grade(exercise, path, runner=reused).passed:
-        report = grade(exercise, path, runner=forked)
+@pytest.mark.parametrize(("exercise", "attempt"), RIGHT, ids=named)
+def test_what_is_right_passes(exercise, attempt, reused):
+    if not grade_source(exercise, attempt.source, runner=reused).passed:
+        report = grade_source(exercise, attempt.source, runner=forked)
         assert report.passed, found(report)
 
 
-@pytest.mark.parametrize(("exercise", "path"), MISTAKES, ids=named)
-def test_a_mistake_gets_its_diagnosis(exercise, path, reused):
-    """A file is named after its diagnosis; what follows two dashes tells several spellings of one mistake apart."""
-    name = path.stem.partition("--")[0]
-    report = grade(exercise, path, runner=reused)
-    if not report.found or report.found[0].finding.name != name:
-        report = grade(exercise, path, runner=forked)
+@pytest.mark.parametrize(("exercise", "attempt"), WRONG, ids=named)
+def test_a_mistake_gets_its_diagnosis(exercise, attempt, reused):
+    report = grade_source(exercise, attempt.source, runner=reused)
+    if not report.found or report.found[0].finding.name != attempt.diagnosis:
+        report = grade_source(exercise, attempt.source, runner=forked)
     assert report.found, "it passes"
-    assert report.found[0].finding.name == name, found(report)
+    assert report.found[0].finding.name == attempt.diagnosis, found(report)
     for one in report.found:
         has_words = one.finding.name in exercise.diagnoses or one.finding.kind in common_diagnoses()
         assert has_words, f"What to do: explain {one.finding.name} in diagnoses.toml."
 
 
 @pytest.mark.parametrize("exercise", EXERCISES, ids=named)
-def test_a_starter_is_not_started(exercise, tmp_path):
-    report = grade(exercise, exercise.folder / "starter.py", runner=forked)
+def test_a_starter_is_not_started(exercise):
+    report = grade_source(exercise, exercise.starter, runner=forked)
     assert [one.finding.kind for one in report.found] == ["not-started"]
 
 
 @pytest.mark.parametrize("exercise", EXERCISES, ids=named)
-def test_a_starter_that_is_begun_is_unfinished_or_wrong(exercise, tmp_path):
-    begun = tmp_path / exercise.filename
-    begun.write_text(f"{exercise.starter}\nBEGUN = True\n", "utf-8")
-    assert not grade(exercise, begun, runner=forked).passed
+def test_a_starter_that_is_begun_is_unfinished_or_wrong(exercise):
+    assert not grade_source(exercise, f"{exercise.starter}\nBEGUN = True\n", runner=forked).passed
 
 
 @pytest.mark.parametrize("exercise", EXERCISES, ids=named)
 def test_every_diagnosis_has_a_wrong_attempt(exercise):
-    proved = {path.stem.partition("--")[0] for _, path in MISTAKES if path.is_relative_to(exercise.folder)}
-    assert set(exercise.diagnoses) - proved == set(), "What to do: add a file to mistakes/, named after the diagnosis."
+    proved = {attempt.diagnosis for attempt in exercise.wrong.values()}
+    assert set(exercise.diagnoses) - proved == set(), "What to do: add a proof, see `python noxfile.py mistake`."
 
 
 @pytest.mark.parametrize("exercise", EXERCISES, ids=named)

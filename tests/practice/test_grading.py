@@ -9,7 +9,7 @@ import pytest
 from nnx_state._outcome import RefusedError
 from nnx_state.practice import reports
 from nnx_state.practice.exercises import exercise
-from nnx_state.practice.grading import grade, run
+from nnx_state.practice.grading import grade, grade_source, run
 from workshop.attempts import forked
 
 SEED = exercise("multi-param")
@@ -162,6 +162,6 @@ def test_a_process_that_cannot_start_is_told(attempt, monkeypatch):
 
 
 def test_the_forked_runner_of_these_tests_finds_what_the_real_one_finds(attempt):
-    for path in [SEED.folder / "mistakes" / "count-param.py", SEED.folder / "solution.py"]:
-        findings = [[one.finding for one in grade(SEED, path, runner=runner).found] for runner in (run, forked)]
+    for source in [SEED.wrong["count-param"].source, SEED.solution]:
+        findings = [[one.finding for one in grade_source(SEED, source, runner=way).found] for way in (run, forked)]
         assert findings[0] == findings[1]

@@ -16,7 +16,7 @@ from nnx_state.practice import grading, progress, verbs
 from nnx_state.practice.exercises import exercise, exercises
 
 SEED = exercise("multi-param")
-MISTAKE = (SEED.folder / "mistakes" / "count-param.py").read_text("utf-8")
+MISTAKE = SEED.wrong["count-param"].source
 NNX_STATE = [sys.executable, "-m", "nnx_state", "practice"]
 
 

@@ -3,12 +3,14 @@
 import functools
 import re
 import string
-import tomllib
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from nnx_state._lessons import LESSONS
 from nnx_state._outcome import RefusedError
+from nnx_state.practice import attempts
+from nnx_state.practice.attempts import Attempt
 
 FOLDER = Path(__file__).parent
 SLUGS = tuple(lesson.slug for lesson in LESSONS)
@@ -90,9 +92,24 @@ class Exercise:
         return (self.folder / "solution.py").read_text("utf-8")
 
     @functools.cached_property
+    def entries(self) -> dict[str, Any]:
+        """Return what is written of each mistake: the words, the changes that make it, or both."""
+        return attempts.read(self.folder / "diagnoses.toml")
+
+    @functools.cached_property
     def diagnoses(self) -> dict[str, Diagnosis]:
         """Return the mistakes that this exercise explains in its own words."""
-        return _read(self.folder / "diagnoses.toml")
+        return _words(self.entries)
+
+    @functools.cached_property
+    def wrong(self) -> dict[str, Attempt]:
+        """Return the wrong attempts that prove the diagnoses, such as `count-param` and `count-param--alias`."""
+        return attempts.wrong(self.folder, self.solution, self.entries)
+
+    @functools.cached_property
+    def right(self) -> dict[str, Attempt]:
+        """Return right attempts: the solution, and variants that are spelled in another way."""
+        return attempts.right(self.folder, self.solution)
 
     def diagnosis(self, kind: str, about: str = "") -> Diagnosis:
         """Return the words for a finding; the exercise's own go before those for every exercise.
@@ -113,7 +130,7 @@ class Exercise:
 
     def mistakes(self) -> list[Diagnosis]:
         """Return every mistake that a wrong attempt proves to be told, in the order of the exercise's own words."""
-        names = {path.stem.partition("--")[0] for path in self.folder.glob("mistakes/*.py")}
+        names = {attempt.diagnosis for attempt in self.wrong.values()}
         own = [diagnosis for name, diagnosis in self.diagnoses.items() if name in names]
         return own + [self._common(name) for name in sorted(names - self.diagnoses.keys())]
 
@@ -148,9 +165,14 @@ def exercise(name: str) -> Exercise:
 @functools.cache
 def common_diagnoses() -> dict[str, Diagnosis]:
     """Return the mistakes that can be made in every exercise."""
-    return _read(FOLDER / "common.toml")
+    return _words(attempts.read(FOLDER / "common.toml"))
 
 
-def _read(file: Path) -> dict[str, Diagnosis]:
-    entries = tomllib.loads(file.read_text("utf-8"))
-    return {name: Diagnosis(name, **entry) for name, entry in entries.items()}
+def _words(entries: dict[str, Any]) -> dict[str, Diagnosis]:
+    """Return what entries say of mistakes; one that holds proofs alone has its words elsewhere."""
+    found = {}
+    for name, entry in entries.items():
+        words = {key: text for key, text in entry.items() if key not in {attempts.PROOF, attempts.SPELLING}}
+        if words:
+            found[name] = Diagnosis(name, **words)
+    return found

@@ -91,6 +91,21 @@ def grade(exercise: Exercise, path: Path, limit: float = LIMIT, runner: Runner |
     return Report(exercise, path, source, found, printed, time.monotonic() - start)
 
 
+def grade_source(exercise: Exercise, source: str, limit: float = LIMIT, runner: Runner | None = None) -> Report:
+    """Return what is found in a text, as if it were a learner's file; the file is gone afterwards.
+
+    Args:
+        exercise: what the attempt is for.
+        source: the text.
+        limit: how long it may run, in seconds.
+        runner: what runs it; by default a new Python.
+    """
+    with tempfile.TemporaryDirectory(prefix="nnx-state-") as folder:
+        path = Path(folder, exercise.filename)
+        path.write_text(source, "utf-8", newline="\n")
+        return grade(exercise, path, limit, runner)
+
+
 def run(exercise: Exercise, path: Path, folder: Path, limit: float) -> int | None:
     """Run an attempt in a new Python; return its exit code, or None if it did not end itself at the limit."""
     package = Path(__file__).parents[2]

@@ -9,12 +9,11 @@ import argparse
 import ast
 import os
 import sys
-import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from nnx_state.practice.exercises import Exercise, exercise, exercises
-from nnx_state.practice.grading import Report, grade
+from nnx_state.practice.grading import Report, grade_source
 from workshop.attempts import forked
 from workshop.mutation.mutants import Mutant, mutants
 
@@ -23,10 +22,7 @@ LIMIT = 60.0  # seconds; several run at a time
 
 def graded(one: Exercise, mutant: Mutant) -> Report:
     """Return what grading finds in a mutant."""
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder, one.filename)
-        path.write_text(mutant.source, "utf-8")
-        return grade(one, path, LIMIT, forked)
+    return grade_source(one, mutant.source, LIMIT, forked)
 
 
 def names_the_change(one: Exercise, report: Report, mutant: Mutant) -> bool:
