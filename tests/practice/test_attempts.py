@@ -153,3 +153,12 @@ def test_two_attempts_of_one_name_are_told(folder):
     (folder / "mistakes" / "two-sine.py").touch()
     with pytest.raises(AttemptError, match=r"ten: two attempts are named two-sine: give one another name"):
         attempts.wrong(folder, PROGRAM, entries())
+
+
+def test_two_attempts_that_are_the_same_program_are_told(folder):
+    changes = "     y = math.sin(x)\n-    return x\n+    return y\n"
+    with pytest.raises(AttemptError, match=r"ten: one-param and one-param--again are the same program: take one away"):
+        attempts.wrong(folder, PROGRAM, entries(proof=changes, spelling={"again": changes}))
+    (folder / "variants" / "same.py").write_text(PROGRAM, "utf-8")
+    with pytest.raises(AttemptError, match=r"ten: solution and same are the same program: take one away"):
+        attempts.right(folder, PROGRAM)

@@ -65,7 +65,7 @@ def wrong(folder: Path, solution: str, entries: dict[str, Any]) -> dict[str, Att
         entries: what its `diagnoses.toml` says, by the names of the diagnoses.
 
     Raises:
-        AttemptError: If changes cannot be made, or two attempts have one name.
+        AttemptError: If changes cannot be made, or two attempts have one name or are one program.
     """
     return _told_apart(folder.name, [*_proofs(folder, solution, entries), *_files(folder / "mistakes")])
 
@@ -78,7 +78,7 @@ def right(folder: Path, solution: str) -> dict[str, Attempt]:
         solution: the text that the changes are made to.
 
     Raises:
-        AttemptError: If changes cannot be made, or two attempts have one name.
+        AttemptError: If changes cannot be made, or two attempts have one name or are one program.
     """
     first = Attempt("solution", solution)
     return _told_apart(folder.name, [first, *_variants(folder, solution), *_files(folder / "variants")])
@@ -114,10 +114,15 @@ def _made(where: str, solution: str, changes: str) -> str:
 
 
 def _told_apart(exercise: str, attempts: Iterable[Attempt]) -> dict[str, Attempt]:
-    """Return attempts by their names, each of each of which is that of one program."""
+    """Return attempts by their names; no two have one name, and no two are the same program."""
     found: dict[str, Attempt] = {}
+    names: dict[str, str] = {}
     for attempt in attempts:
         if attempt.name in found:
             raise AttemptError(f"{exercise}: two attempts are named {attempt.name}: give one another name")
+        if attempt.source in names:
+            both = f"{names[attempt.source]} and {attempt.name}"
+            raise AttemptError(f"{exercise}: {both} are the same program: take one away, or spell it otherwise")
         found[attempt.name] = attempt
+        names[attempt.source] = attempt.name
     return found
