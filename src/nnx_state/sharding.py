@@ -19,6 +19,8 @@ from flax import nnx
 from nnx_state import _checks
 from nnx_state._paths import leaves
 
+__all__ = ["ShardedLinear", "run_on_devices", "shardings"]
+
 
 class ShardedLinear(nnx.Module):
     """A linear layer whose output features are divided over the axis `model` of the mesh counts its calls.

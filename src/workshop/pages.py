@@ -208,3 +208,9 @@ def fence_lines(text: str) -> Iterator[tuple[int, str, str]]:
         else:
             closing = found["mark"]
             yield number, found["before"], found["info"]
+
+
+def prose(text: str) -> str:
+    """Return a Markdown text without its fences and inline code."""
+    text = re.sub(r"^```.*?^```", "", text, flags=re.DOTALL | re.MULTILINE)
+    return re.sub(r"`[^`]*`", "", text)

@@ -6,7 +6,7 @@ import re
 import pytest
 from playwright.sync_api import expect
 
-from harness.pitfalls import entries, proved, section
+from workshop.pitfalls import entries, proved, section
 from workshop.pages import read
 
 LESSON = "lessons/multi-param/"

@@ -1,0 +1,83 @@
+"""What a lesson's page says of its place among the lessons, and the table of them all.
+
+The heading, what it takes and needs, and the link to the next lesson are written into the page; the rest is its own.
+"""
+
+import json
+import math
+import re
+
+from nnx_state._lessons import LESSONS, Lesson
+from workshop.pages import PYTHON_FENCES, fences, prose
+from workshop.site import tables
+from workshop.site.tree import Tree
+
+INDEX = "docs/lessons/index.md"
+MADE = "# These two lines, the heading and the last line of the page are written by `python noxfile.py generate`."
+_PAGE = re.compile(r"---\n(?P<matter>.*?)---\n\n# [^\n]*\n(?P<body>.*?)\n*(?:\nNext[^\n]*)?\n", re.DOTALL)
+_TITLES = {lesson.slug: lesson.title for lesson in LESSONS}
+
+
+def make(tree: Tree) -> None:
+    """Make the page of each lesson that has one, and the table of the index.
+
+    Raises:
+        ValueError: If a page does not begin as pages do.
+    """
+    rows = []
+    for number, lesson in enumerate(LESSONS):
+        path = address(lesson)
+        if not tree.has(path):
+            continue
+        text = page(path, tree.read(path), lesson, LESSONS[number + 1] if number + 1 < len(LESSONS) else None)
+        tree.make(path, text)
+        rows.append(row(number + 1, lesson, minutes(text)))
+    head = "| Lesson | The question | Minutes | After |\n|---|---|---|---|"
+    tables.fill(tree, INDEX, "\n".join(["", head, *rows, ""]))
+
+
+def address(lesson: Lesson) -> str:
+    """Return the path of a lesson's page."""
+    return f"docs/lessons/{lesson.slug}.md"
+
+
+def page(path: str, text: str, lesson: Lesson, following: Lesson | None) -> str:
+    """Return the page of a lesson with what follows from the list, and all else as it was.
+
+    Args:
+        path: where it is, for the message.
+        text: the page as it is.
+        lesson: its entry in the list.
+        following: the one after it.
+
+    Raises:
+        ValueError: If it does not begin with front matter and a heading.
+    """
+    found = _PAGE.fullmatch(text)
+    if not found:
+        raise ValueError(
+            f"{path}: it begins otherwise than a lesson. What to do: front matter, then `# {lesson.title}`."
+        )
+    own = [line for line in found["matter"].splitlines() if not line.startswith((MADE, "minutes:", "needs:"))]
+    needs = {slug: _TITLES[slug] for slug in lesson.needs}
+    made = [MADE, f"minutes: {minutes(text)}", f"needs: {json.dumps(needs, ensure_ascii=False)}"]
+    matter = "".join(f"{line}\n" for line in [*own, *made])
+    link = f"Next lesson: [{following.title}]({following.slug}.md)." if following else LAST
+    return f"---\n{matter}---\n\n# {lesson.title}\n{found['body']}\n\n{link}\n"
+
+
+LAST = "Next: [find a pitfall](../pitfalls.md)."
+
+
+def minutes(page: str) -> int:
+    """Return how long a lesson takes, at 150 words of prose a minute and five seconds for a line of code."""
+    body = page.split("\n---\n", 1)[-1]
+    lines = sum(len(fence.content.splitlines()) for fence in fences(body) if fence.info.strip() in PYTHON_FENCES)
+    return math.ceil(len(prose(body).split()) / 150 + lines * 5 / 60)
+
+
+def row(number: int, lesson: Lesson, time: int) -> str:
+    """Return the row of a lesson in the table of the index, in Markdown."""
+    order = [other.slug for other in LESSONS]
+    after = ", ".join(str(order.index(slug) + 1) for slug in lesson.needs)
+    return f"| {number}. [{lesson.title}]({lesson.slug}.md) | {lesson.question} | {time} | {after} |"
