@@ -64,7 +64,7 @@ NAV = "".join(f"  - {name}:  # written by `python noxfile.py generate`\n" for na
         (code.code_can_be_read, {"src/nnx_state/__init__.py": "", "src/nnx_state/a.py": "a b"}, "src/nnx_state/a.py: "),
         (code.nothing_is_left_untested, {"docs/a.md": "```python notest\n```\n"}, "docs/a.md: it holds `notest`"),
         (code.code_reads_no_value, {"docs/a.md": PYTHON.format("a.value")}, "docs/a.md:2: it reads `.value`"),
-        (code.code_reads_no_value, {"docs/notebooks/a.py": "# %%\nb.value\n"}, "docs/notebooks/a.py:2: it reads"),
+        (code.code_reads_no_value, {"docs/notebooks/a.py": "# %%\nb.value\n"}, "docs/notebooks/a.py: it reads"),
         (code.code_of_pages_is_formatted, {"docs/a.md": PYTHON.format("a  =  1")}, "0000-a-line-2.py"),
         (code.code_of_pages_is_formatted, {"docs/a.md": "```{.python .raises}\na  =  1\n```\n"}, "0000-a-line-2.py"),
         (fences.fences_are_spelled_as_agreed, {"docs/a.md": "```py\n```\n"}, "docs/a.md:1: the info string 'py'"),

@@ -56,6 +56,6 @@ def nothing_is_left_of_a_lesson(repository: Repository) -> Iterator[str]:
     modules = {lesson.module for lesson in LESSONS}
     practice: set[Path] = {path.parent for path in repository.package.glob("practice/*/*.*")}
     left = [path for path in practice if path.name not in modules and path.name != "__pycache__"]
-    left += [path for path in (repository.root / downloads.FOLDER).glob("*") if path.stem not in slugs]
+    left += [path for path in (repository.docs / downloads.FOLDER).glob("*") if path.stem not in slugs]
     for path in sorted(left):
         yield f"{repository.name(path)}: it belongs to no lesson. What to do: remove it, or add its lesson to {LIST}."

@@ -10,6 +10,9 @@ from workshop.pages import prose, read
 from workshop.site import nav
 from workshop.site.order import LIST
 
+# What the sections of the navigation follow that are made.
+FOLLOWED = dict.fromkeys(("lessons", "exercises", "reference"), f"its lesson to {LIST}")
+FOLLOWED["claims"] = "its topic to `TOPICS` in src/nnx_state/claims/registry.py"
 AVOIDED = re.compile(r"\b(simply|just|obviously|easy|easily|we|our|us|let's)\b", re.IGNORECASE)
 
 
@@ -19,8 +22,7 @@ def pages_are_in_the_nav(repository: Repository) -> Iterator[str]:
     listed = str(yaml.load(settings, Loader=yaml.BaseLoader)["nav"])
     for path in (*repository.pages, *repository.notebooks):
         if path.is_relative_to(repository.docs) and f"'{path.relative_to(repository.docs).as_posix()}'" not in listed:
-            of_lesson = path.parent.name in {"lessons", "exercises", "reference"}
-            place = f"its lesson to {LIST}" if of_lesson else f"it to `nav` in {nav.SETTINGS}"
+            place = FOLLOWED.get(path.parent.name, f"it to `nav` in {nav.SETTINGS}")
             yield f"{repository.name(path)}: it is in no list. What to do: add {place}, or remove the page."
 
 

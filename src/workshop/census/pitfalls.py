@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from workshop.census.repository import Repository
-from workshop.pages import read
+from workshop.pages import Block, read
 from workshop.pitfalls import Entry, entries, proved, section
 
 PAGE = "docs/pitfalls.md"
@@ -40,12 +40,14 @@ def entries_stand_once(repository: Repository) -> Iterator[str]:
 def _unproved(entry: Entry, docs: Path) -> Iterator[str]:
     if not entry.proofs:
         yield "it links to no proof. What to do: link to the heading below it, `lessons/SLUG.md#heading`."
-    there = [(page, anchor) for page, anchor in entry.proofs if (docs / page).exists()]
-    blocks = {f"{page}#{anchor}": () for page, anchor in entry.proofs}
-    blocks |= {f"{page}#{anchor}": section(docs / page, anchor) for page, anchor in there}
+    blocks = {f"{page}#{anchor}": _below(docs / page, anchor) for page, anchor in entry.proofs}
     for place, found in blocks.items():
         if not found:
             yield f"below {place} there is no block. What to do: mend the link."
     texts = [error for found in blocks.values() for _, error in proved(found)]
     if entry.is_error and entry.proofs and not any(map(entry.covers, texts)):
         yield f"no section that it links to raises it, only {texts}. What to do: link to one that does."
+
+
+def _below(page: Path, anchor: str) -> tuple[Block, ...]:
+    return section(page, anchor) if page.exists() else ()

@@ -11,7 +11,7 @@ from nnx_state import _addresses
 from nnx_state._lessons import LESSONS
 from workshop.site.tree import Tree
 
-FOLDER = "docs/assets/notebooks"
+FOLDER = Path("assets", "notebooks")  # inside docs
 _LINK = re.compile(r"(?<!!)\[([^\]]*)\]\((?!https?:)([^)\s]*?)(#[^)]*)?\)")
 
 
@@ -20,7 +20,7 @@ def make(tree: Tree, repository: str = "", site: str = "") -> None:
     for lesson in LESSONS:
         if tree.has(page := f"docs/lessons/{lesson.slug}.md"):
             made = notebook(tree.read(page), page.removeprefix("docs/"), repository, site)
-            tree.make(f"{FOLDER}/{lesson.slug}.ipynb", f"{nbformat.writes(made)}\n")
+            tree.make(f"docs/{FOLDER.as_posix()}/{lesson.slug}.ipynb", f"{nbformat.writes(made)}\n")
 
 
 def notebook(page: str, address: str, repository: str = "", site: str = "") -> nbformat.NotebookNode:

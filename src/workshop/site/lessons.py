@@ -3,6 +3,7 @@
 The heading, what it takes and needs, and the link to the next lesson are written into the page; the rest is its own.
 """
 
+import itertools
 import json
 import math
 import re
@@ -13,6 +14,7 @@ from workshop.site import tables
 from workshop.site.tree import Tree
 
 INDEX = "docs/lessons/index.md"
+LAST = "Next: [find a pitfall](../pitfalls.md)."
 MADE = "# These two lines, the heading and the last line of the page are written by `python noxfile.py generate`."
 _PAGE = re.compile(r"---\n(?P<matter>.*?)---\n\n# [^\n]*\n(?P<body>.*?)\n*(?:\nNext[^\n]*)?\n", re.DOTALL)
 _TITLES = {lesson.slug: lesson.title for lesson in LESSONS}
@@ -24,16 +26,12 @@ def make(tree: Tree) -> None:
     Raises:
         ValueError: If a page does not begin as pages do.
     """
-    rows = []
-    for number, lesson in enumerate(LESSONS):
-        path = address(lesson)
-        if not tree.has(path):
-            continue
-        text = page(path, tree.read(path), lesson, LESSONS[number + 1] if number + 1 < len(LESSONS) else None)
-        tree.make(path, text)
-        rows.append(row(number + 1, lesson, minutes(text)))
-    head = "| Lesson | The question | Minutes | After |\n|---|---|---|---|"
-    tables.fill(tree, INDEX, "\n".join(["", head, *rows, ""]))
+    rows = ["| Lesson | The question | Minutes | After |", "|---|---|---|---|"]
+    for number, (lesson, following) in enumerate(itertools.zip_longest(LESSONS, LESSONS[1:]), start=1):
+        if tree.has(path := address(lesson)):
+            tree.make(path, page(path, tree.read(path), lesson, following))
+            rows.append(row(number, lesson, minutes(tree.read(path))))
+    tables.fill(tree, INDEX, "\n".join(rows))
 
 
 def address(lesson: Lesson) -> str:
@@ -55,23 +53,23 @@ def page(path: str, text: str, lesson: Lesson, following: Lesson | None) -> str:
     """
     found = _PAGE.fullmatch(text)
     if not found:
-        raise ValueError(
-            f"{path}: it begins otherwise than a lesson. What to do: front matter, then `# {lesson.title}`."
-        )
-    own = [line for line in found["matter"].splitlines() if not line.startswith((MADE, "minutes:", "needs:"))]
-    needs = {slug: _TITLES[slug] for slug in lesson.needs}
-    made = [MADE, f"minutes: {minutes(text)}", f"needs: {json.dumps(needs, ensure_ascii=False)}"]
-    matter = "".join(f"{line}\n" for line in [*own, *made])
+        fix = f"write front matter, an empty line and `# {lesson.title}`"
+        raise ValueError(f"{path}: it begins otherwise than a lesson. What to do: {fix}.")
     link = f"Next lesson: [{following.title}]({following.slug}.md)." if following else LAST
-    return f"---\n{matter}---\n\n# {lesson.title}\n{found['body']}\n\n{link}\n"
-
-
-LAST = "Next: [find a pitfall](../pitfalls.md)."
+    body = f"# {lesson.title}\n{found['body']}\n\n{link}\n"
+    own = [line for line in found["matter"].splitlines() if not line.startswith((MADE, "minutes:", "needs:"))]
+    needs = json.dumps({slug: _TITLES[slug] for slug in lesson.needs}, ensure_ascii=False)
+    matter = "\n".join([*own, MADE, f"minutes: {minutes(body)}", f"needs: {needs}"])
+    return f"---\n{matter}\n---\n\n{body}"
 
 
 def minutes(page: str) -> int:
-    """Return how long a lesson takes, at 150 words of prose a minute and five seconds for a line of code."""
-    body = page.split("\n---\n", 1)[-1]
+    """Return how long a lesson takes, at 150 words of prose a minute and five seconds for a line of code.
+
+    Args:
+        page: its Markdown; front matter does not count.
+    """
+    body = re.sub(r"\A---\n.*?\n---\n", "", page, flags=re.DOTALL)
     lines = sum(len(fence.content.splitlines()) for fence in fences(body) if fence.info.strip() in PYTHON_FENCES)
     return math.ceil(len(prose(body).split()) / 150 + lines * 5 / 60)
 
@@ -80,4 +78,5 @@ def row(number: int, lesson: Lesson, time: int) -> str:
     """Return the row of a lesson in the table of the index, in Markdown."""
     order = [other.slug for other in LESSONS]
     after = ", ".join(str(order.index(slug) + 1) for slug in lesson.needs)
-    return f"| {number}. [{lesson.title}]({lesson.slug}.md) | {lesson.question} | {time} | {after} |"
+    question = lesson.question.replace("|", r"\|")  # within backticks too
+    return f"| {number}. [{lesson.title}]({lesson.slug}.md) | {question} | {time} | {after} |"

@@ -7,6 +7,7 @@ from workshop.site import tables
 from workshop.site.tree import Tree
 
 Names = dict[Lesson, list[str]]
+MADE = "# Written by `python noxfile.py generate` from `__all__` of the lessons' modules."
 LONGEST = 120  # columns, those of pyproject.toml
 
 
@@ -19,7 +20,7 @@ def make(tree: Tree) -> None:
     files = {lesson: f"src/nnx_state/{lesson.module}.py" for lesson in LESSONS}
     names = {lesson: exported(tree.read(file)) for lesson, file in files.items() if tree.has(file)}
     tree.make("src/nnx_state/__init__.pyi", stub(names))
-    tables.fill(tree, "docs/reference/index.md", f"\n{table(names)}\n")
+    tables.fill(tree, "docs/reference/index.md", table(names))
 
 
 def exported(source: str) -> list[str]:
@@ -43,12 +44,10 @@ def stub(names: Names) -> str:
                 both = f"{modules[name]}.py and {lesson.module}.py"
                 raise ValueError(f"{both} have `{name}` in __all__. What to do: give one of the two another name.")
             modules[name] = lesson.module
-    lines = ["# Written by `python noxfile.py generate` from `__all__` of the lessons' modules."]
-    for lesson in sorted(names, key=lambda lesson: lesson.module):
-        if names[lesson]:
-            lines.append(_import(lesson.module, names[lesson]))
+    sources = sorted((lesson.module, found) for lesson, found in names.items() if found)
+    imports = "".join(_import(module, found) for module, found in sources)
     listed = "".join(f'    "{name}",\n' for name in sorted(modules, key=_as_ruff))
-    return "\n".join([*lines, "", f"__all__ = [\n{listed}]", ""])
+    return f"{MADE}\n{imports}\n__all__ = [\n{listed}]\n"
 
 
 def table(names: Names) -> str:
@@ -57,17 +56,18 @@ def table(names: Names) -> str:
     for lesson, found in names.items():
         module = f"nnx_state.{lesson.module}"
         links = ", ".join(f"[`{name}`][{module}.{name}]" for name in found)
-        rows.append(
-            f"| [`{module}`]({lesson.slug}.md) | {links} | [{lesson.title}](../lessons/{lesson.slug}.md) |",
-        )
+        rows.append(f"| [`{module}`]({lesson.slug}.md) | {links} | [{lesson.title}](../lessons/{lesson.slug}.md) |")
     return "\n".join(rows)
 
 
 def _import(module: str, names: list[str]) -> str:
-    line = f"from .{module} import {', '.join(names)}"
-    return line if len(line) <= LONGEST else f"from .{module} import (\n" + "".join(f"    {n},\n" for n in names) + ")"
+    line = f"from .{module} import {', '.join(names)}\n"
+    if len(line) <= LONGEST + 1:
+        return line
+    return f"from .{module} import (\n" + "".join(f"    {name},\n" for name in names) + ")\n"
 
 
 def _as_ruff(name: str) -> tuple[int, str]:
     """Return what sorts names as Ruff does: constants, classes, functions."""
-    return (0 if name.isupper() else 1 if name[0].isupper() else 2, name)
+    constant = name.isupper() and len(name) > 1
+    return (0 if constant else 1 if name[0].isupper() else 2, name)

@@ -15,4 +15,4 @@ def fill(tree: Tree, path: str, table: str) -> None:
     _, end, after = rest.partition(END)
     if not (start and end) or START in rest or END in before + after:
         raise ValueError(f"{path}: its table has no place. What to do: write `{START}` and `{END}`, each on its line.")
-    tree.make(path, f"{before}{START}\n{table}\n{END}{after}")
+    tree.make(path, f"{before}{START}\n\n{table}\n\n{END}{after}")
