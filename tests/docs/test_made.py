@@ -233,9 +233,27 @@ def test_the_list_is_right():
     assert order.complaints(LESSONS) == []
 
 
+def test_the_links_to_the_first_lesson_lead_there(tree, monkeypatch):
+    for path in (lessons.HOME, lessons.INDEX):
+        link = "[Start with the first lesson](old.md){ .button }"
+        tree.make(path, f"{tables.START}\n{tables.END}\n\n{link}\n\n[The old one](old.md)\n")
+    monkeypatch.setattr(lessons, "LESSONS", LESSONS[1:3])
+    lessons.make(tree)
+    ends = {lessons.HOME: "lessons/linear.md", lessons.INDEX: "linear.md"}
+    for path, target in ends.items():
+        link = f"[Start with the first lesson]({target}){{ .button }}"
+        assert tree.read(path).endswith(f"\n\n{link}\n\n[The old one](old.md)\n")
+
+
 def test_what_a_lesson_lacks_keeps_nothing_else_from_being_made(tmp_path, monkeypatch):
     """A list with one lesson more, in a copy that has no file of it."""
-    for path in ("mkdocs.yml", "docs/lessons/index.md", "docs/reference/index.md", "docs/claims/index.md"):
+    for path in (
+        "mkdocs.yml",
+        "docs/index.md",
+        "docs/lessons/index.md",
+        "docs/reference/index.md",
+        "docs/claims/index.md",
+    ):
         (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / path).write_text(Tree().read(path), "utf-8")
     with_one_more = (*LESSONS, lesson("gates", "cost"))

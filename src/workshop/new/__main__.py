@@ -27,7 +27,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python noxfile.py new --", description=__doc__)
     parser.add_argument("slug", help="the word that names the lesson everywhere, such as own-types")
     parser.add_argument("--title", help="the heading of its page; by default its words")
-    parser.add_argument("--question", default="WRITE: which question does it answer?", help="what it answers")
+    parser.add_argument("--question", default="WRITE: the question that its page answers.", help="what it answers")
     parser.add_argument("--after", default=LESSONS[-1].slug, metavar="SLUG", help="the lesson before it, or the last")
     parser.add_argument("--needs", default=[], nargs="+", metavar="SLUG", help="the lessons that it builds on")
     options = parser.parse_args(arguments)

@@ -11,7 +11,7 @@ from string import Template
 
 from nnx_state._lessons import Lesson
 
-TO_WRITE = re.compile(r"WRITE: (.*?)[\"\s]*$")
+TO_WRITE = re.compile(r'WRITE: ([^"\n]*)')
 _TEMPLATE = Path(__file__).with_name("template")
 _SUFFIX = ".template"
 

@@ -1,4 +1,4 @@
-"""What a lesson's page says of its place among the lessons, and the table of them all.
+"""What a lesson's page says of its place among the lessons, the table of them all, and the links to the first.
 
 The heading, what it takes and needs, and the link to the next lesson are written into the page; the rest is its own.
 """
@@ -14,14 +14,16 @@ from workshop.site import tables
 from workshop.site.tree import Tree
 
 INDEX = "docs/lessons/index.md"
+HOME = "docs/index.md"
 LAST = "Next: [find a pitfall](../pitfalls.md)."
 MADE = "# These two lines, the heading and the last line of the page are written by `python noxfile.py generate`."
 _PAGE = re.compile(r"---\n(?P<matter>.*?)---\n\n# [^\n]*\n(?P<body>.*?)\n*(?:\nNext[^\n]*)?\n", re.DOTALL)
+_FIRST = re.compile(r"(\[Start with the first lesson\])\([^)]*\)")
 _TITLES = {lesson.slug: lesson.title for lesson in LESSONS}
 
 
 def make(tree: Tree) -> None:
-    """Make the page of each lesson that has one, and the table of the index.
+    """Make the page of each lesson that has one, the table of the index, and the links to the first lesson.
 
     Raises:
         ValueError: If a page does not begin as pages do.
@@ -32,6 +34,8 @@ def make(tree: Tree) -> None:
             tree.make(path, page(path, tree.read(path), lesson, following))
             rows.append(row(number, lesson, minutes(tree.read(path))))
     tables.fill(tree, INDEX, "\n".join(rows))
+    for path, folder in {INDEX: "", HOME: "lessons/"}.items():
+        tree.make(path, _FIRST.sub(rf"\1({folder}{LESSONS[0].slug}.md)", tree.read(path)))
 
 
 def address(lesson: Lesson) -> str:
