@@ -1,6 +1,7 @@
 """The code that readers see can be read, runs, is written as today's NNX is, and is formatted."""
 
 import ast
+import functools
 import subprocess
 import sys
 import tempfile
@@ -20,7 +21,7 @@ def code_can_be_read(repository: Repository) -> Iterator[str]:
 def _unread(codes: Iterable[tuple[str, str]]) -> Iterator[str]:
     for place, code in codes:
         try:
-            ast.parse(code)
+            parsed(code)
         except SyntaxError as error:
             yield f"{place}: Python cannot read it: {error.msg}. What to do: mend its line {error.lineno}."
 
@@ -38,7 +39,7 @@ def code_reads_no_value(repository: Repository) -> Iterator[str]:
     codes = [(str(block), block.code) for block in repository.blocks if block.path not in repository.notebooks]
     codes += [(repository.name(path), path.read_text("utf-8")) for path in whole]
     for place, code in codes:
-        if "value" in {node.attr for node in ast.walk(ast.parse(code)) if isinstance(node, ast.Attribute)}:
+        if "value" in {node.attr for node in ast.walk(parsed(code)) if isinstance(node, ast.Attribute)}:
             yield f"{place}: it reads `.value`. What to do: write variable[...] instead of variable.value."
 
 
@@ -52,3 +53,9 @@ def code_of_pages_is_formatted(repository: Repository) -> Iterator[str]:
         ruff = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
     if ruff.returncode:
         yield f"some blocks are formatted otherwise than Ruff does. What to do: format them.\n{ruff.stdout}"
+
+
+@functools.cache
+def parsed(code: str) -> ast.Module:
+    """Return the syntax tree of some code, which several checks look at."""
+    return ast.parse(code)

@@ -3,6 +3,7 @@
 import ast
 from collections.abc import Iterable, Iterator
 
+from workshop.census.code import parsed
 from workshop.census.repository import Repository
 from workshop.pages import Block, read
 from workshop.site.names import exported
@@ -29,7 +30,7 @@ def public_names_are_on_pages(repository: Repository) -> Iterator[str]:
 def used(blocks: Iterable[Block]) -> set[str]:
     """Return what the blocks use of this package; the package itself counts under its own name."""
     names = set()
-    for node in (node for block in blocks for node in ast.walk(ast.parse(block.code))):
+    for node in (node for block in blocks for node in ast.walk(parsed(block.code))):
         if isinstance(node, ast.ImportFrom) and node.module and node.module.split(".")[0] == "nnx_state":
             names |= {"nnx_state", *(alias.name for alias in node.names)}
         elif isinstance(node, ast.Import) and any(alias.name.split(".")[0] == "nnx_state" for alias in node.names):
