@@ -15,7 +15,7 @@ from pytest_markdown_docs.plugin import MarkdownDocstringCodeModule, MarkdownInl
 
 from harness import census
 from harness.runner import WAITS, PageRunner, rewrite
-from harness.site import built_site
+from harness.site import BuildError, built_site
 from workshop.pages import is_notebook, read, relative
 
 os.environ.setdefault("JAX_PLATFORMS", "cpu")  # the pages show what a CPU prints
@@ -34,8 +34,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Tell the runner whether outputs are compared or written, and start the count."""
+    """Tell the runner whether outputs are compared or written and what captures them, and start the count."""
     get_runner(None).rewriting = config.option.rewrite_outputs
+    get_runner(None).capturing = config.pluginmanager.getplugin("capturemanager")
     config.pluginmanager.register(Census(config), "census")
 
 
@@ -110,8 +111,11 @@ class Census:
             return
         docs = self.config.rootpath / "docs"
         folder = self.config._tmp_path_factory.getbasetemp()  # a plugin has no public way to it; a fixture has
-        site = built_site(self.config, folder)
-        self.complaints = census.complaints(docs, site, self.executed + self.waiting)
+        try:
+            site = built_site(self.config, folder)
+            self.complaints = census.complaints(docs, site, self.executed + self.waiting)
+        except BuildError as error:
+            self.complaints = [str(error)]
         self.complaints += [f"{name}: it was skipped. What to do: let it run or let it fail." for name in self.skipped]
         if self.complaints:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED

@@ -71,10 +71,21 @@ def serve(session: nox.Session) -> None:
 
 @nox.session
 def generate(session: nox.Session) -> None:
-    """Write what is generated and committed: exercises, claims, and each lesson as a Jupyter notebook."""
-    run(session, "workshop.site.problems")
-    run(session, "workshop.site.verdicts")
-    run(session, "workshop.site.downloads")
+    """Write what is made and committed: all that follows from the list of lessons, exercises, claims, notebooks."""
+    run(session, "workshop.site")
+
+
+@nox.session
+def missing(session: nox.Session) -> None:
+    """Say in seconds what is missing or stale in the whole repository, each thing once, and what mends it."""
+    run(session, "workshop.census")
+
+
+@nox.session
+def new(session: nox.Session) -> None:
+    """Lay out the files of a lesson, ``-- SLUG --title … --question … --after SLUG``, and generate what follows."""
+    run(session, "workshop.new", *session.posargs)
+    generate(session)
 
 
 @nox.session

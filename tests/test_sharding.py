@@ -213,9 +213,11 @@ def test_a_process_that_takes_too_long_tells_where_it_stood(started):
         faulthandler.dump_traceback_later(0.01, exit=True)  # the limit, drawn near for the test
         time.sleep(1000)
 
+    file = f"{__file__}-Öfen-水-😀"  # `faulthandler` writes such letters as escapes
+    program.__code__ = program.__code__.replace(co_filename=file)
     with pytest.raises(TimeoutError, match=r"a process must end in time, got no end .* or raise timeout=\.") as caught:
         run_on_devices(program, devices=1)
-    assert f"{__file__}" in caught.value.__notes__[0]
+    assert file in caught.value.__notes__[0]
     assert "in program" in caught.value.__notes__[0]
     assert [child.returncode for child in started] == [1]
 

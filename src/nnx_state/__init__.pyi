@@ -1,3 +1,4 @@
+# Written by `python noxfile.py generate` from `__all__` of the lessons' modules.
 from .batch_stats import RunningNorm
 from .caches import CachedAttention, reorder_cache, reset_cache
 from .checkpoints import latest_step, restore_checkpoint, save_checkpoint

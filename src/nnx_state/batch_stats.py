@@ -6,6 +6,8 @@ from flax import nnx
 
 from nnx_state import _checks
 
+__all__ = ["RunningNorm"]
+
 
 class RunningNorm(nnx.Module):
     """A RunningNorm shifts and scales each feature to mean 0 and variance 1, then to a learned bias and scale.

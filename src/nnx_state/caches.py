@@ -11,6 +11,8 @@ from flax import nnx
 from nnx_state import _checks
 from nnx_state._paths import leaves
 
+__all__ = ["CachedAttention", "reorder_cache", "reset_cache"]
+
 
 class CachedAttention(nnx.Module):
     """Causal self-attention reads a whole sequence at once, or a few tokens at a time with a cache.

@@ -15,6 +15,8 @@ from nnx_state._paths import dotted
 from nnx_state._specs import described
 from nnx_state.counters import Scratch
 
+__all__ = ["latest_step", "restore_checkpoint", "save_checkpoint"]
+
 
 def save_checkpoint(folder: str | os.PathLike[str], step: int, /, **nodes: nnx.Pytree) -> None:
     """Save all state of a run but its Scratch, and return when it is on disk.

@@ -13,6 +13,8 @@ from flax import nnx
 from nnx_state import _checks
 from nnx_state._paths import dotted, leaves
 
+__all__ = ["MLP", "hidden_state"]
+
 
 class MLP(nnx.Module):
     """A multilayer perceptron applies linear layers, with `nnx.relu` between two of them.

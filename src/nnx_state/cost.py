@@ -15,6 +15,8 @@ from flax import nnx
 from nnx_state import _checks
 from nnx_state._paths import leaves
 
+__all__ = ["microseconds", "nbytes", "python_calls"]
+
 P = ParamSpec("P")
 
 _COMPREHENSIONS = {"<listcomp>", "<dictcomp>", "<setcomp>"}  # functions of their own before Python 3.12

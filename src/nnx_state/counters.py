@@ -9,6 +9,8 @@ from flax import nnx
 from nnx_state._paths import leaves
 from nnx_state._specs import spec
 
+__all__ = ["Buffer", "CallCounter", "Scratch", "persistent_state", "restore_persistent"]
+
 
 class Buffer(nnx.Variable[Any]):
     """A Buffer is saved with the model and never trained, as PyTorch's `register_buffer` makes it.

@@ -10,6 +10,8 @@ from flax.nnx.filterlib import Filter, Predicate, to_predicate
 
 from nnx_state._paths import leaves
 
+__all__ = ["Attribute", "Exactly", "paths", "sizes"]
+
 
 @dataclasses.dataclass(frozen=True)
 class Exactly:

@@ -12,6 +12,8 @@ from nnx_state import _checks
 from nnx_state._specs import described
 from nnx_state.linear import scaled_normal
 
+__all__ = ["LoRALinear", "merge_lora"]
+
 
 class LoRALinear(nnx.Module):
     """A LoRALinear adds a low-rank adapter to a linear layer: `base(x) + alpha / rank * x @ lora_a @ lora_b`.

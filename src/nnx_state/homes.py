@@ -15,6 +15,8 @@ from jax.typing import ArrayLike
 from nnx_state._paths import dotted
 from nnx_state.transforms import TraceCounter
 
+__all__ = ["fates", "kinds"]
+
 
 def kinds(model: nnx.Module) -> dict[str, str]:
     """Return the home of every value in a module, by its path.

@@ -6,6 +6,8 @@ from flax import nnx
 
 from nnx_state import _checks
 
+__all__ = ["Linear"]
+
 
 def scaled_normal(key: jax.Array, in_features: int, out_features: int) -> jax.Array:
     """Return a random kernel whose outputs keep the variance of its inputs.

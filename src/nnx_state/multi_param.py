@@ -10,6 +10,8 @@ from jax.typing import ArrayLike
 from nnx_state import _checks
 from nnx_state.linear import scaled_normal
 
+__all__ = ["MultiParam", "multi_param_forward"]
+
 
 class MultiParam(nnx.Module):
     """A linear layer with a kernel, a bias and a counter computes `x @ kernel + bias`.

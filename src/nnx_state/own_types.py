@@ -10,6 +10,8 @@ from flax.nnx.filterlib import Filter
 from nnx_state._paths import dotted
 from nnx_state.counters import Buffer
 
+__all__ = ["EMA", "EmaWeight"]
+
 M = TypeVar("M", bound=nnx.Module)
 
 

@@ -12,6 +12,8 @@ from flax import nnx
 from nnx_state import _checks
 from nnx_state._paths import leaves
 
+__all__ = ["Noise", "draws", "reseed"]
+
 
 class Noise(nnx.Module):
     """A noise layer adds normal random numbers to its input while it trains, and nothing in eval mode.

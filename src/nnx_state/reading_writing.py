@@ -7,6 +7,8 @@ from jax.typing import ArrayLike
 
 from nnx_state._paths import leaves
 
+__all__ = ["assign", "replaced_variables", "variable_types"]
+
 
 def assign(variable: nnx.Variable[jax.Array], value: ArrayLike | nnx.Variable[jax.Array]) -> None:
     """Write a value into a Variable in place and refuse a change of its dtype or shape.

@@ -18,6 +18,9 @@ from flax import nnx
 
 from nnx_state import _checks
 from nnx_state._paths import leaves
+from nnx_state._stacks import unescaped
+
+__all__ = ["ShardedLinear", "run_on_devices", "shardings"]
 
 
 class ShardedLinear(nnx.Module):
@@ -205,7 +208,9 @@ def _talk(child: subprocess.Popen[bytes], job: bytes) -> Any:
     if child.returncode == 0:
         return pickle.loads(answer)
     error: Exception
-    if b"Timeout (" in errors:
+    note = errors.decode(errors="replace")
+    if "Timeout (" in note:
+        note = unescaped(note)
         error = TimeoutError(
             "a process must end in time, got no end (its note tells where it stood): "
             "let all processes take the same steps, or raise timeout=."
@@ -213,7 +218,7 @@ def _talk(child: subprocess.Popen[bytes], job: bytes) -> Any:
     else:
         cause = answer.decode() or f"exit code {child.returncode}"
         error = RuntimeError(f"a process must end without an error (see its note), got {cause}")
-    error.add_note(errors.decode(errors="replace"))
+    error.add_note(note)
     raise error
 
 

@@ -9,6 +9,8 @@ from flax import nnx
 from nnx_state._paths import leaves
 from nnx_state._specs import described, spec
 
+__all__ = ["restore", "shared", "snapshot"]
+
 
 def snapshot(model: nnx.Module, *filters: Any) -> nnx.State[Any, Any]:
     """Return a copy of a model's state that no later change of the model reaches.

@@ -10,6 +10,8 @@ from flax.nnx import filterlib
 
 from nnx_state._paths import dotted
 
+__all__ = ["grouped_optimizer", "param_groups", "train_step"]
+
 
 def train_step(
     model: nnx.Module, optimizer: nnx.Optimizer[Any], loss_fn: Callable[..., jax.Array], *batch: Any

@@ -12,6 +12,8 @@ from flax import nnx
 from nnx_state import _checks
 from nnx_state._paths import dotted, leaves
 
+__all__ = ["TraceCounter", "unchanged"]
+
 P = ParamSpec("P")
 R = TypeVar("R")
 

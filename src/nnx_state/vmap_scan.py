@@ -12,6 +12,8 @@ from nnx_state._paths import leaves
 from nnx_state._specs import spec
 from nnx_state.containers import hidden_state
 
+__all__ = ["Stack", "ensemble", "member"]
+
 M = TypeVar("M", bound=nnx.Module)
 
 

@@ -121,9 +121,10 @@ def docstrings(source: str) -> Iterator[tuple[int, str, str]]:
             yield literal.lineno + doc[:skipped].count("\n"), " " * literal.col_offset, inspect.cleandoc(doc)
 
 
-def fences(text: str) -> list[Token]:
+@functools.cache
+def fences(text: str) -> tuple[Token, ...]:
     """Return the fences of a Markdown text as a parser sees them."""
-    return [token for token in MarkdownIt("commonmark").parse(text) if token.type == "fence"]
+    return tuple(token for token in MarkdownIt("commonmark").parse(text) if token.type == "fence")
 
 
 def lines_of(fence: Token) -> list[int]:
@@ -208,3 +209,9 @@ def fence_lines(text: str) -> Iterator[tuple[int, str, str]]:
         else:
             closing = found["mark"]
             yield number, found["before"], found["info"]
+
+
+def prose(text: str) -> str:
+    """Return a Markdown text without its fences and inline code."""
+    text = re.sub(r"^```.*?^```", "", text, flags=re.DOTALL | re.MULTILINE)
+    return re.sub(r"`[^`]*`", "", text)

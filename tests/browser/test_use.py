@@ -6,8 +6,8 @@ import re
 import pytest
 from playwright.sync_api import expect
 
-from harness.pitfalls import entries, proved, section
 from workshop.pages import read
+from workshop.pitfalls import entries, proved, section
 
 LESSON = "lessons/multi-param/"
 INDEX = re.compile("search_index")

@@ -1,4 +1,4 @@
-"""The lessons as notebooks: each runs in Jupyter from its first cell to its last, and is the lesson as it is now."""
+"""The lessons as notebooks: each runs in Jupyter from its first cell to its last."""
 
 import os
 from pathlib import Path
@@ -8,7 +8,7 @@ import nbformat
 import pytest
 
 from workshop.pages import read
-from workshop.site.downloads import FOLDER, notebook, write
+from workshop.site.downloads import FOLDER, notebook
 
 DOCS = Path(__file__).parents[2] / "docs"
 LESSONS = sorted(path for path in DOCS.glob("lessons/*.md") if path.stem != "index")
@@ -69,22 +69,6 @@ def test_with_addresses_links_lead_to_the_site_and_the_package_is_installed():
     assert "[home](https://a.test/b/)" in first[1]
     assert '    %pip install --quiet "nnx-state @ git+https://github.com/a/b"' in install[1]
     assert last[1] == "Next: [a notebook](https://a.test/b/notebooks/drift/)."
-
-
-def test_the_notebooks_are_those_of_the_lessons_as_they_are_now(tmp_path):
-    fresh = write_beside(tmp_path)
-    fix = "What to do: python noxfile.py generate"
-    assert sorted(path.name for path in (DOCS / FOLDER).iterdir()) == sorted(fresh), fix
-    stale = [name for name, text in fresh.items() if (DOCS / FOLDER / name).read_text("utf-8") != text]
-    assert not stale, fix
-
-
-def write_beside(folder: Path) -> dict[str, str]:
-    """Return the name and text of each notebook, written to another place without addresses."""
-    (folder / "lessons").mkdir()
-    for lesson in LESSONS:
-        (folder / "lessons" / lesson.name).write_text(lesson.read_text("utf-8"), "utf-8")
-    return {path.name: path.read_text("utf-8") for path in write(folder)}
 
 
 @pytest.mark.parametrize("lesson", LESSONS, ids=lambda lesson: lesson.stem)

@@ -1,11 +1,13 @@
 """The harness is held against pages that are wrong on purpose: each must fail, and say what to do."""
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import markdown
 import pytest
 
 from harness.census import blocks_in
+from harness.site import BuildError, built_site
 
 ROOT = Path(__file__).parents[2]
 
@@ -348,6 +350,14 @@ def test_a_run_that_failed_counts_nothing(site):
     assert "census" not in result.stdout.str()
 
 
+@pytest.mark.parametrize(("end", "shown"), [("pass", False), ("raise KeyError", True)])
+def test_what_a_block_writes_past_python_is_shown_if_it_fails(project, end, shown):
+    page(project, f"~~~python\nimport os\n\nos.write(2, b'from below')\n{end}\n~~~\n")
+    result = run(project)
+    assert ("from below" in result.stdout.str()) == shown
+    assert "from below" not in result.stderr.str()
+
+
 def test_a_page_outside_the_site_fails_the_run(site):
     page(site, f"{SITE}exclude_docs: extra.md\n", "mkdocs.yml")
     page(site, "# Extra\n", "docs/extra.md")
@@ -356,9 +366,18 @@ def test_a_page_outside_the_site_fails_the_run(site):
 
 def test_a_site_that_does_not_build_fails_the_run(site):
     page(site, "# Page\n\n[broken](nowhere.md)\n")
-    result = run(site, "-n", "0")
-    assert result.ret != 0
-    assert "nowhere.md" in result.stdout.str() + result.stderr.str()
+    fails_with(run(site, "-n", "0"), "`mkdocs build --strict` failed:", "nowhere.md")
+
+
+def test_a_site_that_does_not_build_is_built_once(tmp_path):
+    project, settings = SimpleNamespace(rootpath=tmp_path), tmp_path / "mkdocs.yml"
+    settings.write_text("site_name: A\nnav: [nowhere.md]\n", "utf-8")
+    (tmp_path / "docs").mkdir()
+    with pytest.raises(BuildError, match=r"nowhere\.md"):
+        built_site(project, tmp_path)
+    settings.unlink()
+    with pytest.raises(BuildError, match=r"nowhere\.md"):  # MkDocs would complain about its settings now
+        built_site(project, tmp_path)
 
 
 @pytest.mark.parametrize(

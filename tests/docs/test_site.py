@@ -9,7 +9,7 @@ from urllib.parse import unquote, urldefrag, urljoin, urlsplit
 import pytest
 from bs4 import BeautifulSoup
 
-from harness.site import environment
+from harness.site import BuildError, built_site, environment
 
 HOST = "http://site.test/"
 
@@ -31,6 +31,13 @@ def links(address: str, page: BeautifulSoup, selector: str = "a[href]") -> list[
 
 def ids(page: BeautifulSoup) -> list[str]:
     return [tag["id"] for tag in page.select("[id]")]
+
+
+def test_the_site_builds(pytestconfig, tmp_path_factory):
+    try:
+        built_site(pytestconfig, tmp_path_factory.getbasetemp())
+    except BuildError as error:
+        pytest.fail(f"{error}\nWhat to do: `python noxfile.py missing` may say it in short.", pytrace=False)
 
 
 def test_every_page_has_one_h1(pages):

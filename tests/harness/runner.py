@@ -6,6 +6,7 @@ import importlib.util
 import io
 import re
 import traceback
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -31,11 +32,13 @@ class PageRunner(_Runner):
 
     Attributes:
         rewriting: a different output is noted in `rewrites` and is no error.
+        capturing: pytest's own capture, which shows what a block that fails wrote past Python, as XLA does.
         rewrites: the outputs to be written, by file.
     """
 
     def __init__(self) -> None:
         self.rewriting = False
+        self.capturing: Any = None
         self.rewrites: dict[Path, dict[Block, str]] = {}
         self._done: tuple[Block, ...] = ()
         self._failed: Block | None = None
@@ -53,9 +56,22 @@ class PageRunner(_Runner):
             self._done, self._namespace = (), {**args, "__name__": "__main__"}
         for block in wanted[len(self._done) :]:
             self._failed = block
-            self._check(block, execute(block, self._namespace))
+            with self._captured():
+                printed = execute(block, self._namespace)
+            self._check(block, printed)
             self._done += (block,)
         self._failed = None
+
+    @contextlib.contextmanager
+    def _captured(self) -> Iterator[None]:
+        """Let pytest capture what a block writes to the file descriptors; the plugin switches that off for its run."""
+        if self.capturing:
+            self.capturing.resume_global_capture()
+        try:
+            yield
+        finally:
+            if self.capturing:
+                self.capturing.suspend_global_capture()
 
     def _check(self, block: Block, printed: str) -> None:
         shown = block.output.text if block.output else ""

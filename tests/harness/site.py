@@ -9,13 +9,17 @@ import pytest
 from filelock import FileLock
 
 
+class BuildError(Exception):
+    """The site does not build; the text is what MkDocs said."""
+
+
 def environment() -> dict[str, str]:
     """Return the variables of this process without those that change the site's addresses."""
     return {name: value for name, value in os.environ.items() if name not in {"SITE_URL", "REPO_URL"}}
 
 
 def built_site(config: pytest.Config, folder: Path) -> Path:
-    """Build the site strictly, unless another process of this run already has.
+    """Build the site strictly, unless this run already has, or has tried to.
 
     Args:
         config: whose root directory holds mkdocs.yml.
@@ -25,11 +29,13 @@ def built_site(config: pytest.Config, folder: Path) -> Path:
         The folder of the built site.
 
     Raises:
-        RuntimeError: MkDocs failed or warned; the text is what it said.
+        BuildError: MkDocs failed or warned.
     """
     shared = folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder
-    site = shared / "site"
+    site, failure = shared / "site", shared / "site.failed"
     with FileLock(shared / "site.lock"):
+        if failure.exists():
+            raise BuildError(failure.read_text("utf-8"))
         if not site.exists():
             partial = shared / "site.partial"
             # not --quiet: it silences the warnings before --strict can count them
@@ -38,6 +44,7 @@ def built_site(config: pytest.Config, folder: Path) -> Path:
                 command, cwd=config.rootpath, env=environment(), capture_output=True, text=True, check=False
             )
             if build.returncode:
-                raise RuntimeError(f"`mkdocs build --strict` failed:\n{build.stdout}{build.stderr}")
+                failure.write_text(f"`mkdocs build --strict` failed:\n{build.stdout}{build.stderr}", "utf-8")
+                raise BuildError(failure.read_text("utf-8"))
             partial.rename(site)
     return site

@@ -69,9 +69,12 @@ def test_what_happens_to_the_process_is_told(attempt, code, kind, line):
     assert (finding.kind, finding.line) == (kind, line)
 
 
-def test_an_endless_loop_is_stopped_and_its_line_named(attempt):
+def test_an_endless_loop_is_stopped_and_its_line_named(attempt, tmp_path):
+    folder = tmp_path / "Übung 水 😀"
+    folder.mkdir()
+    path = attempt("n = 0\nwhile True:\n    n += 1").rename(folder / "multi_param.py")
     start = time.monotonic()
-    report = grade(SEED, attempt("n = 0\nwhile True:\n    n += 1"), limit=8)
+    report = grade(SEED, path, limit=8)
     assert time.monotonic() - start < 20
     assert primary(report).kind == "timeout"
     assert primary(report).line in (2, 3)

@@ -68,8 +68,8 @@ class Exercise:
 
     @property
     def title(self) -> str:
-        """Return the heading of its page, without the word Exercise."""
-        return self._part(r"# Exercise: (.*?)\n")
+        """Return the title of its lesson."""
+        return next(lesson.title for lesson in LESSONS if lesson.slug == self.slug)
 
     @property
     def problem(self) -> str:

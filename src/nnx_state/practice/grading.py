@@ -18,6 +18,7 @@ from pathlib import Path
 import platformdirs
 
 from nnx_state._outcome import RefusedError
+from nnx_state._stacks import unescaped
 from nnx_state.practice.exercises import Diagnosis, Exercise
 from nnx_state.practice.findings import Finding, Record
 
@@ -195,6 +196,6 @@ def _after_running(code: int | None, folder: Path, path: Path) -> list[Finding]:
 
 def _stuck(stack: Path, path: Path) -> int | None:
     """Return the line of the attempt that was running at the time limit."""
-    text = stack.read_text("utf-8", errors="replace") if stack.exists() else ""
+    text = unescaped(stack.read_text("utf-8", errors="replace")) if stack.exists() else ""
     found = re.search(rf'File "{re.escape(str(path))}", line (\d+)', text)
     return int(found[1]) if found else None

@@ -1,7 +1,4 @@
-"""Each lesson as a Jupyter notebook, made from the same Markdown.
-
-``python -m workshop.site.downloads`` writes them to ``docs/assets/notebooks``.
-"""
+"""Each lesson as a Jupyter notebook, made from the same Markdown."""
 
 import os
 import re
@@ -11,9 +8,19 @@ import jupytext
 import nbformat
 
 from nnx_state import _addresses
+from nnx_state._lessons import LESSONS
+from workshop.site.tree import Tree
 
 FOLDER = Path("assets", "notebooks")  # inside docs
 _LINK = re.compile(r"(?<!!)\[([^\]]*)\]\((?!https?:)([^)\s]*?)(#[^)]*)?\)")
+
+
+def make(tree: Tree, repository: str = "", site: str = "") -> None:
+    """Make the notebook of each lesson that has a page; the addresses are those of `notebook`."""
+    for lesson in LESSONS:
+        if tree.has(page := f"docs/lessons/{lesson.slug}.md"):
+            made = notebook(tree.read(page), page.removeprefix("docs/"), repository, site)
+            tree.make(f"docs/{FOLDER.as_posix()}/{lesson.slug}.ipynb", f"{nbformat.writes(made)}\n")
 
 
 def notebook(page: str, address: str, repository: str = "", site: str = "") -> nbformat.NotebookNode:
@@ -61,21 +68,3 @@ def _absolute(link: re.Match[str], address: str, site: str) -> str:
         return text
     page = os.path.normpath(Path(address).parent / target).replace(os.sep, "/") if target else address
     return f"[{text}]({_addresses.address(page + anchor, site)})"
-
-
-def write(docs: Path, repository: str = "", site: str = "") -> list[Path]:
-    """Write the notebook of every lesson below docs, and return their paths."""
-    written = []
-    (docs / FOLDER).mkdir(parents=True, exist_ok=True)
-    for page in sorted(docs.glob("lessons/*.md")):
-        if page.stem == "index":
-            continue
-        path = docs / FOLDER / f"{page.stem}.ipynb"
-        made = notebook(page.read_text("utf-8"), page.relative_to(docs).as_posix(), repository, site)
-        path.write_text(f"{nbformat.writes(made)}\n", "utf-8", newline="\n")
-        written.append(path)
-    return written
-
-
-if __name__ == "__main__":
-    write(Path("docs"), os.environ.get("REPO_URL", ""), os.environ.get("SITE_URL", ""))

@@ -1,12 +1,11 @@
-"""The page of each exercise, made from what the command line shows too.
-
-``python -m workshop.site.problems`` writes them to ``docs/exercises``.
-"""
+"""The page of each exercise, made from what the command line shows too."""
 
 import re
-from pathlib import Path
 
 from nnx_state.practice.exercises import Exercise, exercises
+from workshop.site.tree import Tree
+
+NEEDED = ("statement.md", "solution.py", "diagnoses.toml")
 
 COMMANDS = """\
 ```sh
@@ -40,30 +39,35 @@ ANSWERS = """\
 """
 
 
+def make(tree: Tree) -> None:
+    """Make the page of each exercise that has what a page shows."""
+    for exercise in exercises():
+        if all((exercise.folder / name).is_file() for name in NEEDED):
+            tree.make(f"docs/exercises/{exercise.slug}.md", page(exercise))
+
+
 def page(exercise: Exercise) -> str:
     """Return the Markdown of an exercise's page."""
-    title = f"# Exercise: {exercise.title}\n"
-    before, problem = exercise.statement.split("## Problem\n")
-    problem, by_hand = re.split(r"(?=^## Check by hand\n)", problem, maxsplit=1, flags=re.MULTILINE)
-    if title not in before:
-        raise ValueError(f"{exercise.slug}: the heading must come before the problem.")
+    matter, before, problem, by_hand = parts(exercise)
     commands = COMMANDS.format(slug=exercise.slug, filename=exercise.filename)
     mistakes = exercise.mistakes()
     listed = "\n".join(f"- [{mistake.headline}](../{mistake.lesson})" for mistake in mistakes)
     answers = ANSWERS.format(solution=exercise.solution, count=len(mistakes), mistakes=listed)
-    before = before.replace("\n---\n", "\nsearch:\n  boost: 0.5\n---\n", 1)  # a lesson comes before its exercise
-    return f"{before}{commands}\n## Problem\n{problem}{answers}{by_hand}"
+    matter = matter.replace("\n---\n", "\nsearch:\n  boost: 0.5\n---\n", 1)  # a lesson comes before its exercise
+    heading = f"# Exercise: {exercise.title}"
+    back = f"Back to the lesson: [{exercise.title}](../lessons/{exercise.slug}.md)."
+    return f"{matter}\n{heading}\n\n{before}{commands}\n{problem}{answers}{by_hand}\n{back}\n"
 
 
-def write(docs: Path) -> list[Path]:
-    """Write the page of every exercise below docs, and return their paths."""
-    written = []
-    for exercise in exercises():
-        path = docs / "exercises" / f"{exercise.slug}.md"
-        path.write_text(page(exercise), "utf-8", newline="\n")
-        written.append(path)
-    return written
-
-
-if __name__ == "__main__":
-    write(Path("docs"))
+def parts(exercise: Exercise) -> tuple[str, str, str, str]:
+    """Return front matter, opening, problem with its hints, and the check by hand, as a statement holds them."""
+    found = re.fullmatch(
+        r"(---\n.*?\n---\n)\n(.*?)(^## Problem\n.*?)(^## Check by hand\n.*)",
+        exercise.statement,
+        re.DOTALL | re.MULTILINE,
+    )
+    if not found:
+        fix = "write front matter, what to do in a sentence, `## Problem`, `## Hints` and `## Check by hand`"
+        raise ValueError(f"{exercise.folder.name}/statement.md lacks a part. What to do: {fix}, in this order.")
+    matter, before, problem, by_hand = found.groups()
+    return matter, before, problem, by_hand

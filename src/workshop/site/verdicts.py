@@ -1,22 +1,20 @@
-"""The table of claims and verdicts on the page Claims, and the pages of their sources.
-
-``python -m workshop.site.verdicts`` writes them into ``docs/claims``.
-"""
+"""The table of claims and verdicts on the page Claims, and the pages of their sources."""
 
 import html
 import importlib
 import itertools
 import re
 from collections.abc import Iterator
-from pathlib import Path
 
 from nnx_state._addresses import address
 from nnx_state.claims import published
 from nnx_state.claims.published import Column
 from nnx_state.claims.registry import CRASHED, DIFFERS, HOLDS, NOT_APPLICABLE, TOPICS, Claim, Verdict, claims
+from workshop.site import tables
+from workshop.site.tree import Tree
 
-START, END = "<!-- The table is written by `python noxfile.py generate`. -->", "<!-- end of the table -->"
 TOOLS = ("compat", "registry")  # what the topics are written with
+MODULES = (*TOPICS, *TOOLS)  # each has a page of its own, in this order
 MARKS = {HOLDS: "✓", DIFFERS: "✗", NOT_APPLICABLE: "○", CRASHED: "!"}
 
 
@@ -38,6 +36,14 @@ The functions behind [the verdicts](index.md){more}.
       show_root_heading: false
       show_source: true
 """
+
+
+def make(tree: Tree) -> None:
+    """Make the table in the page Claims, and the pages of the sources."""
+    _, columns = published.load()
+    tables.fill(tree, "docs/claims/index.md", table(columns))
+    for module in MODULES:
+        tree.make(f"docs/claims/{address_of(module)}.md", evidence(module))
 
 
 def table(columns: dict[str, Column]) -> str:
@@ -122,21 +128,3 @@ def evidence(module: str) -> str:
 def address_of(module: str) -> str:
     """Return the name of the page that shows a module's source, without its ending."""
     return module.replace("_", "-")
-
-
-def write(docs: Path) -> list[Path]:
-    """Write the table into the page Claims, and the pages of the sources; return their paths."""
-    folder = docs / "claims"
-    _, columns = published.load()
-    page = (folder / "index.md").read_text("utf-8")
-    before, rest = page.split(START)
-    after = rest.split(END)[1]
-    texts = {"index.md": f"{before}{START}\n{table(columns)}\n{END}{after}"}
-    texts |= {f"{address_of(module)}.md": evidence(module) for module in (*TOPICS, *TOOLS)}
-    for name, text in texts.items():
-        (folder / name).write_text(text, "utf-8", newline="\n")
-    return [folder / name for name in texts]
-
-
-if __name__ == "__main__":
-    write(Path("docs"))
