@@ -131,11 +131,12 @@ class Background:
     """Runs notebooks in a process of its own, and stops it when what they depend on changes.
 
     Args:
-        failures: the folder in which the process says why a notebook failed.
+        folder: for what nobody needs once this has stopped: why a notebook failed, and temporary files.
     """
 
-    def __init__(self, failures: Path) -> None:
-        self._failures = failures
+    def __init__(self, folder: Path) -> None:
+        self.failures = folder / "failures"
+        self._folder = folder
         self._keys: dict[Path, str] = {}
         self._waiting = False
         self._process: subprocess.Popen[bytes] | None = None
@@ -148,7 +149,7 @@ class Background:
             self._keys = now
         found = {}
         for source, key in now.items():
-            executed, failure = (_read(_file(folder, source), key) for folder in (cache(settings), self._failures))
+            executed, failure = (_read(_file(folder, source), key) for folder in (cache(settings), self.failures))
             found[source] = Outcome(key, executed, failure)
         self._waiting = any(outcome.executed is outcome.failure is None for outcome in found.values())
         return found
@@ -157,13 +158,14 @@ class Background:
         """Run the notebooks without an outcome, unless that was started already."""
         if self._process is None and self._waiting:
             command = [sys.executable, "-m", "workshop.site.notebooks", f"--config-file={settings.config_file_path}"]
-            # what was compiled once, by a test or a notebook, is not compiled again
-            compiled = str(_root(settings) / ".cache" / "jax")
-            variables = {"JAX_COMPILATION_CACHE_DIR": compiled, "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0"}
+            variables = os.environ | {
+                "TMPDIR": str(self._folder),
+                # what was compiled once, by a test or a notebook, is not compiled again
+                "JAX_COMPILATION_CACHE_DIR": str(_root(settings) / ".cache" / "jax"),
+                "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
+            }
             # a session of its own, since Ctrl-C is for who started it
-            self._process = subprocess.Popen(
-                [*command, str(self._failures)], env=variables | os.environ, start_new_session=True
-            )
+            self._process = subprocess.Popen([*command, str(self.failures)], env=variables, start_new_session=True)
 
     def stop(self) -> None:
         """Stop the process, and the one in which a notebook runs."""

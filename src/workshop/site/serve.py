@@ -40,10 +40,9 @@ def serve(config_file: str, address: str | None = None, *, open_in_browser: bool
         open_in_browser: whether to show the first page in a browser.
     """
     with tempfile.TemporaryDirectory(prefix="serve-") as made:
-        site, failures = Path(made, "site"), Path(made, "failures")
+        site, background = Path(made, "site"), notebooks.Background(Path(made))
         settings = load(config_file, address, site)
         places = [Path(place) for place in (settings.docs_dir, settings.config_file_path, *settings.watch)]
-        background = notebooks.Background(failures)
         preview = Preview(partial(load, config_file, address, site), places, background)
         host, port = settings.dev_addr
         if _is_taken(host, port):
@@ -52,7 +51,7 @@ def serve(config_file: str, address: str | None = None, *, open_in_browser: bool
         mount = urlsplit(settings.site_url or "/").path
         server = LiveReloadServer(preview.bring_up_to_date, host, port, root=str(site), mount_path=mount)
         server.error_handler = lambda code: _read(site / f"{code}.html")
-        folders = (notebooks.cache(settings), failures)
+        folders = (notebooks.cache(settings), background.failures)
         for folder in folders:
             folder.mkdir(parents=True, exist_ok=True)
         try:
@@ -87,7 +86,8 @@ def main() -> None:
     parser.add_argument("-f", "--config-file", default="mkdocs.yml", help="by default mkdocs.yml")
     arguments = parser.parse_args()
     _shown = State()  # MkDocs's log, on this terminal as long as there is a reference to it
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # what ends it otherwise ends it as Ctrl-C does
+    for end in (signal.SIGINT, signal.SIGTERM):  # a shell has Ctrl-C ignored by what it starts in the background
+        signal.signal(end, signal.default_int_handler)
     serve(arguments.config_file, arguments.dev_addr, open_in_browser=arguments.open)
 
 
