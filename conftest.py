@@ -29,13 +29,17 @@ register_runner(default=True)(PageRunner)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add the option behind ``python noxfile.py outputs``."""
+    """Add the option behind ``python noxfile.py outputs``, and one by which tests of the harness choose a release."""
+    parser.addoption("--as-on", choices=["older", "newest"], help="take outputs for those of this release of Flax")
     parser.addoption("--rewrite-outputs", action="store_true", help="write what each block printed into its page")
 
 
 def pytest_configure(config: pytest.Config) -> None:
     """Tell the runner whether outputs are compared or written, and start the count."""
-    get_runner(None).rewriting = config.option.rewrite_outputs
+    runner = get_runner(None)
+    runner.rewriting = config.option.rewrite_outputs
+    if config.option.as_on:
+        runner.on_older = config.option.as_on == "older"
     config.pluginmanager.register(Census(config), "census")
 
 
@@ -131,6 +135,7 @@ class Census:
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """Write the outputs that ``python noxfile.py outputs`` found to be different."""
-    for path, changes in get_runner(None).rewrites.items():
-        rewrite(path, changes)
+    runner = get_runner(None)
+    for path, changes in runner.rewrites.items():
+        rewrite(path, changes, runner.on_older)
         print(f"\n{relative(path)}: {len(changes)} outputs written")
