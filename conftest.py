@@ -3,6 +3,7 @@
 The plugin's options stand in pyproject.toml; how a page is read, run and counted stands in tests/harness.
 """
 
+import importlib.metadata
 import os
 from collections import Counter
 from collections.abc import Iterator
@@ -16,7 +17,7 @@ from pytest_markdown_docs.plugin import MarkdownDocstringCodeModule, MarkdownInl
 from harness import census
 from harness.runner import WAITS, PageRunner, rewrite
 from harness.site import built_site
-from workshop.pages import is_notebook, read, relative
+from workshop.pages import OLDER, is_notebook, read, relative
 
 os.environ.setdefault("JAX_PLATFORMS", "cpu")  # the pages show what a CPU prints
 os.environ.setdefault("MPLBACKEND", "agg")
@@ -130,7 +131,11 @@ class Census:
             blocks, pages = self.executed.total(), len(self.executed)
             waiting = self.waiting.total()
             missing = f", but for {waiting} that wait for PyTorch: `python noxfile.py torch`" if waiting else ""
-            terminalreporter.line(f"census: {blocks} blocks of {pages} files ran, as many as readers see{missing}")
+            release = importlib.metadata.version("flax")
+            ran = f"{blocks} blocks of {pages} files ran on Flax {release}, as many as readers see{missing}"
+            older = [str(block) for page in sorted(self.executed) for block in read(page) if block.older]
+            terminalreporter.line(f"census: {ran}")
+            terminalreporter.line(f"census: {len(older)} print otherwise on Flax {OLDER}: {', '.join(older)}")
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:

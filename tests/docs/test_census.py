@@ -102,6 +102,12 @@ def test_every_output_shows_something(path):
         assert shown, f"{block}: What to do: leave less to `…`, which stands for any text."
 
 
+@pytest.mark.parametrize("path", MARKDOWN, ids=name_of)
+def test_what_an_older_release_prints_is_shown_where_it_differs(path):
+    same = [str(block) for block in read(path) if block.older and block.older.text == block.output.text]
+    assert not same, f"What to do: take the fold below {', '.join(same)} out."
+
+
 @pytest.mark.parametrize("path", [*MARKDOWN, *MODULES, *NOTEBOOKS], ids=name_of)
 def test_nothing_is_marked_as_not_to_be_tested(path):
     assert "notest" not in path.read_text("utf-8"), "What to do: remove `notest` and let the block run."

@@ -11,6 +11,7 @@ import jupytext
 import nbformat
 
 from nnx_state import _addresses
+from workshop.pages import OLDER_FOLD
 
 FOLDER = Path("assets", "notebooks")  # inside docs
 _LINK = re.compile(r"(?<!!)\[([^\]]*)\]\((?!https?:)([^)\s]*?)(#[^)]*)?\)")
@@ -28,6 +29,7 @@ def notebook(page: str, address: str, repository: str = "", site: str = "") -> n
         site: the address of the site, ending with a slash; without it a link is text.
     """
     text = re.sub(r"\A---\n.*?\n---\n+", "", page, flags=re.DOTALL)
+    text = re.sub(rf"^{re.escape(OLDER_FOLD)}\n.*?^///\n+", "", text, flags=re.DOTALL | re.MULTILINE)
     text = re.sub(r"^```\{\.text \.output\}\n.*?^```\n", "", text, flags=re.DOTALL | re.MULTILINE)
     text = re.sub(r"^```\{\.python[^}]*\.raises\}$", '```python tags=["raises-exception"]', text, flags=re.MULTILINE)
     text = re.sub(r"^```\{\.python[^}]*\}$", "```python", text, flags=re.MULTILINE)
