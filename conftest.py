@@ -3,6 +3,7 @@
 The plugin's options stand in pyproject.toml; how a page is read, run and counted stands in tests/harness.
 """
 
+import importlib.metadata
 import os
 from collections import Counter
 from collections.abc import Iterator
@@ -16,7 +17,7 @@ from pytest_markdown_docs.plugin import MarkdownDocstringCodeModule, MarkdownInl
 from harness import census
 from harness.runner import WAITS, PageRunner, rewrite
 from harness.site import BuildError, built_site
-from workshop.pages import is_notebook, read, relative
+from workshop.pages import OLDER, is_notebook, read, relative
 
 os.environ.setdefault("JAX_PLATFORMS", "cpu")  # the pages show what a CPU prints
 os.environ.setdefault("MPLBACKEND", "agg")
@@ -29,14 +30,18 @@ register_runner(default=True)(PageRunner)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add the option behind ``python noxfile.py outputs``."""
+    """Add the option behind ``python noxfile.py outputs``, and one by which tests of the harness choose a release."""
+    parser.addoption("--as-on", choices=["older", "newest"], help="take outputs for those of this release of Flax")
     parser.addoption("--rewrite-outputs", action="store_true", help="write what each block printed into its page")
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Tell the runner whether outputs are compared or written and what captures them, and start the count."""
-    get_runner(None).rewriting = config.option.rewrite_outputs
-    get_runner(None).capturing = config.pluginmanager.getplugin("capturemanager")
+    """Tell the runner which outputs count, whether they are written and what captures them, and start the count."""
+    runner = get_runner(None)
+    runner.rewriting = config.option.rewrite_outputs
+    runner.capturing = config.pluginmanager.getplugin("capturemanager")
+    if config.option.as_on:
+        runner.on_older = config.option.as_on == "older"
     config.pluginmanager.register(Census(config), "census")
 
 
@@ -130,11 +135,16 @@ class Census:
             blocks, pages = self.executed.total(), len(self.executed)
             waiting = self.waiting.total()
             missing = f", but for {waiting} that wait for PyTorch: `python noxfile.py torch`" if waiting else ""
-            terminalreporter.line(f"census: {blocks} blocks of {pages} files ran, as many as readers see{missing}")
+            release = importlib.metadata.version("flax")
+            ran = f"{blocks} blocks of {pages} files ran on Flax {release}, as many as readers see{missing}"
+            older = [str(block) for page in sorted(self.executed) for block in read(page) if block.older]
+            terminalreporter.line(f"census: {ran}")
+            terminalreporter.line(f"census: {len(older)} print otherwise on Flax {OLDER}: {', '.join(older)}")
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """Write the outputs that ``python noxfile.py outputs`` found to be different."""
-    for path, changes in get_runner(None).rewrites.items():
-        rewrite(path, changes)
+    runner = get_runner(None)
+    for path, changes in runner.rewrites.items():
+        rewrite(path, changes, runner.on_older)
         print(f"\n{relative(path)}: {len(changes)} outputs written")

@@ -1,11 +1,13 @@
 """The one task runner: ``python noxfile.py TASK …`` needs Python and pip, ``nox -s TASK …`` needs nox as well.
 
 Every task runs in one environment, ``.venv``. It is made from ``requirements.txt`` when it is missing or out of date.
+A second Python makes an environment of its own beside it, such as ``.venv-3.13``: it may get another release of Flax.
 """
 
 import functools
 import hashlib
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -15,7 +17,10 @@ from pathlib import Path
 os.environ["NO_MKDOCS_2_WARNING"] = "1"  # the theme repeats a notice that pyproject.toml heeds
 
 ROOT = Path(__file__).parent
-VENV = ROOT / ".venv"
+VERSION = "{}.{}".format(*sys.version_info)
+MADE_BY = ROOT / ".venv" / "pyvenv.cfg"
+IS_OURS = not MADE_BY.exists() or re.search(rf"^version(_info)? = {re.escape(VERSION)}\b", MADE_BY.read_text(), re.M)
+VENV = ROOT / (".venv" if IS_OURS else f".venv-{VERSION}")
 PYTHON = VENV / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
 
 if sys.version_info < (3, 11):  # noqa: UP036 - an older Python may meet this file, and this file alone
@@ -96,6 +101,18 @@ def build(session: nox.Session) -> None:
 def tests(session: nox.Session) -> None:
     """Run every test and every snippet."""
     run(session, "pytest", "--numprocesses=auto", *session.posargs)
+
+
+@nox.session
+def newest(session: nox.Session) -> None:
+    """Run every test but those in a browser with the newest Python here, which gets the newest Flax."""
+    from workshop import interpreters
+
+    version, python = interpreters.newest()
+    if version == VERSION:
+        session.log(f"No Python newer than this {version} was found, so that `tests` has seen the newest Flax here.")
+        return
+    session.run(python, __file__, "tests", "--", "--ignore=tests/browser", *session.posargs, external=True)
 
 
 @nox.session

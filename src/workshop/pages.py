@@ -3,7 +3,6 @@
 import ast
 import functools
 import inspect
-import itertools
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -22,7 +21,11 @@ PYTHON_FENCES = {
     "{.python continuation .torch}",
 }
 OUTPUT_FENCE = "{.text .output}"
-OTHER_FENCES = {OUTPUT_FENCE, "text", "sh"}
+# What Python 3.11 gets at most; pages show what the newest release prints, and this one's output folded below it.
+OLDER = "0.12.8"
+OLDER_FENCE = "{.text .output .older}"
+OLDER_FOLD = f"/// details | Flax {OLDER} prints"
+OTHER_FENCES = {OUTPUT_FENCE, OLDER_FENCE, "text", "sh"}
 
 
 @dataclass(frozen=True)
@@ -54,6 +57,7 @@ class Block:
         raises: it is a proved mistake and must raise.
         torch: it needs PyTorch, an extra of this package that not every environment has.
         output: what the page says it prints.
+        older: what the page says it prints on the older release, where that is something else.
         compared: its output is held against the page; a notebook stores none.
     """
 
@@ -66,6 +70,7 @@ class Block:
     raises: bool = False
     torch: bool = False
     output: Output | None = None
+    older: Output | None = None
     compared: bool = True
 
     def __str__(self) -> str:
@@ -137,27 +142,36 @@ def lines_of(fence: Token) -> list[int]:
 def _blocks(path: Path, text: str, first_line: int, indent: str) -> Iterator[Block]:
     found, lines = fences(text), text.splitlines()
     started = False
-    for fence, following in itertools.zip_longest(found, found[1:]):
+    for fence, second, third in zip(found, [*found[1:], None], [*found[2:], None, None], strict=False):
         if fence.info.strip() not in PYTHON_FENCES:
             continue
-        start, end = lines_of(fence)
-        output = None
-        if following and following.info.strip() == OUTPUT_FENCE:
-            first, last = lines_of(following)
-            if not "".join(lines[end:first]).strip():
-                output = Output(following.content, first_line + first, first_line + last - 1)
+        output = _below(fence, second, OUTPUT_FENCE, "", lines, first_line)
+        older = _below(second, third, OLDER_FENCE, OLDER_FOLD, lines, first_line) if output and second else None
         yield Block(
             path=path,
-            line=first_line + start + 1,
-            last=first_line + end - 1,
+            line=first_line + lines_of(fence)[0] + 1,
+            last=first_line + lines_of(fence)[1] - 1,
             indent=indent,
             code=fence.content,
             continues=started and "continuation" in fence.info,
             raises=".raises" in fence.info,
             torch=".torch" in fence.info,
             output=output,
+            older=older,
         )
         started = True
+
+
+def _below(
+    above: Token, fence: Token | None, kind: str, between: str, lines: list[str], first_line: int
+) -> Output | None:
+    """Return a fence as an output if it is of a kind, and nothing but a line like `between` stands above it."""
+    if fence is None or fence.info.strip() != kind:
+        return None
+    first, last = lines_of(fence)
+    if "".join(lines[lines_of(above)[1] : first]).strip() != between:
+        return None
+    return Output(fence.content, first_line + first, first_line + last - 1)
 
 
 def _cells(path: Path, text: str) -> Iterator[Block]:
@@ -187,8 +201,9 @@ def count(path: Path) -> int:
 
 def orphans(path: Path) -> list[int]:
     """Return the lines of the output fences of a Markdown page that belong to no Python block."""
-    shown = {lines_of(fence)[0] + 1 for fence in fences(path.read_text("utf-8")) if fence.info.strip() == OUTPUT_FENCE}
-    return sorted(shown - {block.output.first for block in read(path) if block.output})
+    kinds = {OUTPUT_FENCE, OLDER_FENCE}
+    shown = {lines_of(fence)[0] + 1 for fence in fences(path.read_text("utf-8")) if fence.info.strip() in kinds}
+    return sorted(shown - {one.first for block in read(path) for one in (block.output, block.older) if one})
 
 
 FENCE = re.compile(r"^(?P<before>[\s>]*(?:[-*+]\s+|\d+[.)]\s+)?)(?P<mark>`{3,}|~{3,})\s*(?P<info>.*?)\s*$")

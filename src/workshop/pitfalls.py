@@ -48,8 +48,9 @@ def entries(page: Path) -> list[Entry]:
 def proved(blocks: tuple[Block, ...]) -> Iterator[tuple[Block, str]]:
     """Yield each error text that a block shows, without the module of its class and without backticks."""
     for block in blocks:
-        for error in PROVED.findall(block.output.text.replace("`", "") if block.output else ""):
-            yield block, error
+        for output in (output for output in (block.output, block.older) if output):
+            for error in PROVED.findall(output.text.replace("`", "")):
+                yield block, error
 
 
 def section(page: Path, anchor: str) -> tuple[Block, ...]:

@@ -29,6 +29,8 @@ def repository(tmp_path):
 
 
 PYTHON = "```python\n{}\n```\n"
+FOLDED = "/// details | Flax 0.12.8 prints\n\n```{{.text .output .older}}\n{}\n```\n\n///\n"
+TWO_OUTPUTS = f"{PYTHON.format('print(1)')}\n```{{{{.text .output}}}}\n{{}}\n```\n\n{FOLDED}"
 SHOWN = PYTHON.format("import nnx_state")
 RAISES = "```{.python .raises}\nint('x')\n```\n\n```{.text .output}\nValueError: invalid literal\n```\n"
 HOME = """\
@@ -79,6 +81,8 @@ NAV = "".join(f"  - {name}:  # written by `python noxfile.py generate`\n" for na
             {"docs/a.md": PYTHON.format("print(1)") + "\n```{.text .output}\n…\n```\n"},
             "docs/a.md:2: its output shows nothing",
         ),
+        (fences.outputs_show_something, {"docs/a.md": TWO_OUTPUTS.format("1", "…")}, "docs/a.md:2: its output shows"),
+        (fences.outputs_of_releases_differ, {"docs/a.md": TWO_OUTPUTS.format("1", "1")}, "docs/a.md:2: Flax 0.12.8"),
         (names.pages_show_the_package, {"docs/a.md": PYTHON.format("import flax")}, "docs/a.md: no block imports"),
         (
             names.public_names_are_on_pages,

@@ -31,6 +31,14 @@ print(x)
 1
 ```
 
+/// details | Flax 0.12.8 prints
+
+```{.text .output .older}
+one
+```
+
+///
+
 /// answer | Answer
 
 ```{.python continuation .raises}

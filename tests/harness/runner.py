@@ -2,6 +2,7 @@
 
 import contextlib
 import difflib
+import importlib.metadata
 import importlib.util
 import io
 import re
@@ -14,7 +15,17 @@ import pytest
 from pytest_markdown_docs._runners import _Runner  # the plugin has no public name for it; its version is pinned
 from pytest_markdown_docs.definitions import FenceTestDefinition
 
-from workshop.pages import OUTPUT_FENCE, PYTHON_FENCES, Block, chain, read, relative
+from workshop.pages import (
+    OLDER,
+    OLDER_FENCE,
+    OLDER_FOLD,
+    OUTPUT_FENCE,
+    PYTHON_FENCES,
+    Block,
+    chain,
+    read,
+    relative,
+)
 
 ELISION = "…"
 WAITS = "waits for PyTorch"  # the census counts the blocks that are skipped for this reason
@@ -31,12 +42,14 @@ class PageRunner(_Runner):
     that is selected alone runs its whole chain first.
 
     Attributes:
+        on_older: outputs are held against those of the older release, where the page has them.
         rewriting: a different output is noted in `rewrites` and is no error.
         capturing: pytest's own capture, which shows what a block that fails wrote past Python, as XLA does.
         rewrites: the outputs to be written, by file.
     """
 
     def __init__(self) -> None:
+        self.on_older = importlib.metadata.version("flax") == OLDER
         self.rewriting = False
         self.capturing: Any = None
         self.rewrites: dict[Path, dict[Block, str]] = {}
@@ -74,13 +87,14 @@ class PageRunner(_Runner):
                 self.capturing.suspend_global_capture()
 
     def _check(self, block: Block, printed: str) -> None:
-        shown = block.output.text if block.output else ""
+        output = (block.older if self.on_older else None) or block.output
+        shown = output.text if output else ""
         if not block.compared or matches(shown, printed):
             return
         if self.rewriting:
             self.rewrites.setdefault(block.path, {})[block] = printed
             return
-        if not block.output:
+        if not output:
             raise PageError(
                 f"{block}: this block prints, but the page shows no output.\n\n{printed}\n"
                 f"What to do: `python noxfile.py outputs` adds the fence ```{OUTPUT_FENCE} below the block."
@@ -88,7 +102,7 @@ class PageRunner(_Runner):
         texts = shown.splitlines(), printed.splitlines()
         diff = difflib.unified_diff(*texts, "the page shows", "the run printed", lineterm="")
         raise PageError(
-            f"{relative(block.path)}:{block.output.first}: the output of this block has changed.\n\n"
+            f"{relative(block.path)}:{output.first}: the output of this block has changed.\n\n"
             + "\n".join(diff)
             + "\n\nWhat to do: where the run is right, `python noxfile.py outputs` writes it into the page."
         )
@@ -156,13 +170,23 @@ def matches(shown: str, printed: str) -> bool:
     return re.fullmatch(pattern, printed, re.DOTALL) is not None
 
 
-def rewrite(path: Path, changes: dict[Block, str]) -> None:
-    """Write outputs into a page, below their blocks, and change nothing else; the file is replaced as a whole."""
+def rewrite(path: Path, changes: dict[Block, str], on_older: bool) -> None:
+    """Write outputs into a page, below their blocks, and change nothing else; the file is replaced as a whole.
+
+    On the older release, an output that the page shows stays, and what is printed there is folded below it.
+    """
     lines = path.read_text("utf-8").splitlines(keepends=True)
     for block, printed in sorted(changes.items(), key=lambda change: change[0].line, reverse=True):
-        fence = ["\n", f"```{OUTPUT_FENCE}\n", *printed.splitlines(keepends=True), "```\n"] if printed else []
-        end = block.output.last if block.output else block.last
-        lines[block.last : end] = [block.indent + line if line.strip() else line for line in fence]
+        shown = [*printed.splitlines(keepends=True), "```\n"] if printed else []
+        if on_older and block.older:
+            start, end, fence = block.older.first, block.older.last, shown
+        elif on_older and block.output:
+            start = end = block.output.last
+            fence = ["\n", f"{OLDER_FOLD}\n", "\n", f"```{OLDER_FENCE}\n", *shown, "\n", "///\n"]
+        else:
+            start, end = block.last, block.output.last if block.output else block.last
+            fence = ["\n", f"```{OUTPUT_FENCE}\n", *shown] if shown else []
+        lines[start:end] = [block.indent + line if line.strip() else line for line in fence]
     written = path.with_suffix(f"{path.suffix}.new")
     written.write_text("".join(lines), "utf-8", newline="\n")
     written.replace(path)

@@ -14,22 +14,26 @@ FILE = Path(__file__).with_name("verdicts.json")
 
 @dataclass
 class Column:
-    """The verdicts on one release of Flax.
+    """The verdicts on one release of Flax, or on one in a mode of its own, such as tree mode.
 
     Attributes:
         python: the version of Python, such as `3.11.7`.
         platform: such as `Linux-x86_64`.
         date: the day of the run, as `2026-11-24`.
         versions: those of flax, jax and numpy.
+        flags: the variables of the environment under which Flax was imported.
         verdicts: by the name of the claim.
-        failed: why the release could not be installed, if it could not be.
+        elsewhere: the verdicts that are others on another version of Python, by that and the name of the claim.
+        failed: why there are no verdicts: the release could not be installed or imported, or it was yanked.
     """
 
     python: str = ""
     platform: str = ""
     date: str = ""
     versions: dict[str, str] = field(default_factory=dict)
+    flags: dict[str, str] = field(default_factory=dict)
     verdicts: dict[str, Verdict] = field(default_factory=dict)
+    elsewhere: dict[str, dict[str, Verdict]] = field(default_factory=dict)
     failed: str = ""
 
 
@@ -53,9 +57,19 @@ def dump(columns: dict[str, Column], hashed: str) -> str:
     return json.dumps({"sources": hashed, "releases": releases}, indent=1, ensure_ascii=False) + "\n"
 
 
-def version(release: str) -> tuple[int, ...]:
-    """Return a release as numbers, which sort as releases do."""
-    return tuple(int(part) for part in release.split(".") if part.isdigit())
+def version(column: str) -> tuple[int, ...]:
+    """Return the release of a column as numbers, which sort as releases do, and tree mode after its release."""
+    release, _, mode = column.partition(" ")
+    return (*(int(part) for part in release.split(".") if part.isdigit()), int(bool(mode)))
+
+
+def nearest(column: str, columns: dict[str, Column]) -> str:
+    """Return the measured column of this name, or that of the last release before it, or else the first of all."""
+    measured = [name for name, other in columns.items() if not other.failed]
+    if column in measured:
+        return column
+    releases = sorted((name for name in measured if " " not in name), key=version)
+    return max((name for name in releases if version(name) <= version(column)), key=version, default=releases[0])
 
 
 def compare(mine: dict[str, Verdict], theirs: dict[str, Verdict], names: Iterable[str]) -> list[str]:
@@ -76,13 +90,27 @@ def _said(verdict: Verdict | None) -> str:
 def _entry(column: Column) -> dict[str, Any]:
     if column.failed:
         return {"failed": column.failed}
-    cells = {name: HOLDS if not one.said else [one.verdict, one.said] for name, one in sorted(column.verdicts.items())}
-    about = {"python": column.python, "platform": column.platform, "date": column.date, "versions": column.versions}
-    return {**about, "verdicts": cells}
+    about: dict[str, Any] = {
+        "python": column.python,
+        "platform": column.platform,
+        "date": column.date,
+        "versions": column.versions,
+    }
+    if column.flags:
+        about["flags"] = column.flags
+    if column.elsewhere:
+        about["elsewhere"] = {python: _cells(verdicts) for python, verdicts in column.elsewhere.items()}
+    return about | {"verdicts": _cells(column.verdicts)}
+
+
+def _cells(verdicts: dict[str, Verdict]) -> dict[str, Any]:
+    return {name: HOLDS if not one.said else [one.verdict, one.said] for name, one in sorted(verdicts.items())}
 
 
 def _column(entry: dict[str, Any]) -> Column:
-    cells = {
-        name: Verdict(HOLDS) if cell == HOLDS else Verdict(*cell) for name, cell in entry.pop("verdicts", {}).items()
-    }
-    return Column(**entry, verdicts=cells)
+    elsewhere = {python: _verdicts(cells) for python, cells in entry.pop("elsewhere", {}).items()}
+    return Column(**{**entry, "verdicts": _verdicts(entry.get("verdicts", {})), "elsewhere": elsewhere})
+
+
+def _verdicts(cells: dict[str, Any]) -> dict[str, Verdict]:
+    return {name: Verdict(HOLDS) if cell == HOLDS else Verdict(*cell) for name, cell in cells.items()}

@@ -17,6 +17,7 @@ CHECKS: tuple[Check, ...] = (
     fences.fences_are_spelled_as_agreed,
     fences.outputs_belong_to_blocks,
     fences.outputs_show_something,
+    fences.outputs_of_releases_differ,
     code.nothing_is_left_untested,
     code.code_reads_no_value,
     code.code_of_pages_is_formatted,

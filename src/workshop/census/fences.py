@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 
 from workshop.census.repository import Repository
-from workshop.pages import OTHER_FENCES, PYTHON_FENCES, docstrings, fence_lines, orphans
+from workshop.pages import OLDER, OTHER_FENCES, PYTHON_FENCES, docstrings, fence_lines, orphans
 
 BLOCKS = ("answer", "details", "html", "note", "warning", "tab")  # what may follow ///
 
@@ -29,8 +29,16 @@ def outputs_belong_to_blocks(repository: Repository) -> Iterator[str]:
 def outputs_show_something(repository: Repository) -> Iterator[str]:
     """An output is more than the sign for any text."""
     for block in repository.blocks:
-        if block.output and not block.output.text.replace("…", "").strip():
-            yield f"{block}: its output shows nothing. What to do: leave less to `…`, which stands for any text."
+        for output in (output for output in (block.output, block.older) if output):
+            if not output.text.replace("…", "").strip():
+                yield f"{block}: its output shows nothing. What to do: leave less to `…`, which stands for any text."
+
+
+def outputs_of_releases_differ(repository: Repository) -> Iterator[str]:
+    """What the older release prints is shown only where it is something else."""
+    for block in repository.blocks:
+        if block.output and block.older and block.output.text == block.older.text:
+            yield f"{block}: Flax {OLDER} prints the same. What to do: take the fold below the output out."
 
 
 def complaints(name: str, text: str) -> Iterator[str]:

@@ -9,6 +9,7 @@ import nbformat
 
 from nnx_state import _addresses
 from nnx_state._lessons import LESSONS
+from workshop.pages import OLDER_FOLD
 from workshop.site.tree import Tree
 
 FOLDER = Path("assets", "notebooks")  # inside docs
@@ -35,6 +36,7 @@ def notebook(page: str, address: str, repository: str = "", site: str = "") -> n
         site: the address of the site, ending with a slash; without it a link is text.
     """
     text = re.sub(r"\A---\n.*?\n---\n+", "", page, flags=re.DOTALL)
+    text = re.sub(rf"^{re.escape(OLDER_FOLD)}\n.*?^///\n+", "", text, flags=re.DOTALL | re.MULTILINE)
     text = re.sub(r"^```\{\.text \.output\}\n.*?^```\n", "", text, flags=re.DOTALL | re.MULTILINE)
     text = re.sub(r"^```\{\.python[^}]*\.raises\}$", '```python tags=["raises-exception"]', text, flags=re.MULTILINE)
     text = re.sub(r"^```\{\.python[^}]*\}$", "```python", text, flags=re.MULTILINE)
