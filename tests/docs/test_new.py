@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from nnx_state._lessons import LESSONS, Lesson
-from workshop.new import __main__ as new
-from workshop.new import layout
+from workshop.new import entries, layout
+from workshop.new.lesson import RefusedError, lay_out
 from workshop.site.order import LIST
 from workshop.site.tree import ROOT, Tree
 
@@ -101,7 +101,7 @@ def test_what_is_laid_out_once_is_not_laid_out_again(copy):
 def tree(tmp_path):
     """Return a tree with nothing but the list, the changelog and one module."""
     tree = Tree(tmp_path)
-    for path in (LIST, new.CHANGELOG, "src/nnx_state/filters.py"):
+    for path in (LIST, entries.CHANGELOG, "src/nnx_state/filters.py"):
         tree.make(path, (ROOT / path).read_text("utf-8"))
     tree.write()
     return tree
@@ -123,8 +123,8 @@ def tree(tmp_path):
 )
 def test_what_will_not_do_is_refused_and_nothing_is_made(slug, needs, after, message, tree):
     made = dict(tree.made)
-    with pytest.raises(new.RefusedError) as refused:
-        new.lay_out(tree, Lesson(slug, "Title", "Question?", needs), after)
+    with pytest.raises(RefusedError) as refused:
+        lay_out(tree, Lesson(slug, "Title", "Question?", needs), after)
     assert str(refused.value).startswith(message)
     assert tree.made == made
 
@@ -134,22 +134,35 @@ def test_what_is_there_is_not_overwritten(path, tree):
     (tree.root / path).parent.mkdir(parents=True, exist_ok=True)
     (tree.root / path).write_text("mine", "utf-8")
     taken = path.removesuffix("/__init__.py")
-    with pytest.raises(new.RefusedError, match=f"^{taken}: there already. Choose another word, or move it away."):
-        new.lay_out(tree, Lesson("gates", "Gates", "Which?"), "linear")
+    with pytest.raises(RefusedError, match=f"^{taken}: there already. Choose another word, or move it away."):
+        lay_out(tree, Lesson("gates", "Gates", "Which?"), "linear")
 
 
 def test_a_lesson_stands_below_the_one_before_it():
-    source = new.with_entry(Tree().read(LIST), Lesson("a", 'The "a"', "It's `b`?", ("homes",)), "checkpoints")
+    source = entries.with_entry(Tree().read(LIST), Lesson("a", 'The "a"', "It's `b`?", ("homes",)), "checkpoints")
     assert '    Lesson("a", \'The "a"\', "It\'s `b`?", ("homes",)),\n    Lesson(\n        "sharding",' in source
     assert source.count("Lesson(") == len(LESSONS) + 1
 
 
-def test_the_changelog_gets_one_line_below_what_was_added():
-    line = "- The lesson Own gates, with an exercise, a reference page and a Jupyter notebook."
-    before = "# Changelog\n\n## [Unreleased]\n\n### Added\n\n- A.\n- B.\n"
-    older = "\n### Fixed\n\n- C.\n\n## [0.1.0]\n\n### Added\n\n- D.\n"
-    assert new.with_line(before, GATES) == f"{before}{line}\n"
-    assert new.with_line(before + older, GATES) == f"{before}{line}\n{older}"
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("### Added\n\n- A.\n- B.\n", "### Added\n\n- A.\n- B.\n{}"),
+        ("### Added\n\n- A.\n\n### Fixed\n\n- B.\n", "### Added\n\n- A.\n{}\n### Fixed\n\n- B.\n"),
+        ("### Fixed\n\n- A.\n", "### Added\n\n{}\n### Fixed\n\n- A.\n"),
+    ],
+)
+@pytest.mark.parametrize("older", ["", "\n## [0.1.0]\n\n### Added\n\n- C.\n"])
+def test_the_changelog_gets_one_line_below_what_was_added(before, after, older):
+    line = "- The lesson Own gates, with an exercise, a reference page and a Jupyter notebook.\n"
+    top = "# Changelog\n\n## [Unreleased]\n\n"
+    assert entries.with_line(f"{top}{before}{older}", GATES) == f"{top}{after.format(line)}{older}"
+
+
+def test_the_changelog_of_a_fresh_release_gets_its_line_too():
+    line = "- The lesson Own gates, with an exercise, a reference page and a Jupyter notebook.\n"
+    made = entries.with_line("## [Unreleased]\n\n## [0.1.0]\n\n### Added\n\n- C.\n", GATES)
+    assert made == f"## [Unreleased]\n\n### Added\n\n{line}\n## [0.1.0]\n\n### Added\n\n- C.\n"
 
 
 def test_every_lesson_has_the_files_that_a_new_one_gets():
