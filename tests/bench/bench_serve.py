@@ -3,8 +3,8 @@
     python noxfile.py bench -- -k serve
 
 An edit is timed from the moment that it is written to the one in which a browser that was told to reload shows it.
-CPU seconds are those of the process that serves: a busy machine stretches them less than seconds on the clock.
-Everything happens in a copy of the tree, whose first start finds nothing that was kept.
+CPU seconds are those of the process that serves: a busy machine stretches them less than the clock's.
+All happens in a copy of the tree, whose first start finds no notebook that ran.
 """
 
 import shutil
@@ -18,37 +18,76 @@ import pytest
 from harness.server import Server
 
 ROOT = Path(__file__).parents[2]
-# Where the mark of an edit goes: a file, a text that it has, what the edit makes of it; and the page that shows it.
+# Of each edit: the file, a text that it has, the same with the mark of the edit, and the page that shows it.
 EDITS = {
     "a lesson": ("docs/lessons/linear.md", "\n# ", "\n# {} ", "lessons/linear/"),
-    "its title, on another page": ("docs/lessons/linear.md", "\n# ", "\n# {} ", "lessons/homes/"),
+    "its title on another page": ("docs/lessons/linear.md", "\n# ", "\n# {} ", "lessons/homes/"),
     "a page of the reference": ("docs/reference/linear.md", "\n# ", "\n# {} ", "reference/linear/"),
-    "the page of claims": ("docs/claims/index.md", "\n# ", "\n# {} ", "claims/"),
-    "a notebook": ("docs/notebooks/drift.py", "# # ", "# # {} ", "notebooks/drift/"),
+    "the page Claims": ("docs/claims/index.md", "\n# ", "\n# {} ", "claims/"),
+    "a notebook, before it runs": ("docs/notebooks/drift.py", "# # ", "# # {} ", "notebooks/drift/"),
     "a docstring": ("src/nnx_state/linear.py", '"""', '"""{} ', "reference/linear/"),
     "the navigation": ("mkdocs.yml", "- Home: ", "- Home {}: ", ""),
     "the style sheet": ("docs/assets/site.css", "{", "{{ /* {} */", "assets/site.css"),
 }
 WAYS = {
-    "mkdocs serve": (("mkdocs", "serve", "--livereload"), 1),  # each edit takes as long as its first page
+    "mkdocs serve": (("mkdocs", "serve", "--livereload"), 1),  # every edit takes as long as the first page
     "serve": (("workshop.site.serve",), 3),
 }
 
 
 @pytest.fixture(scope="module")
 def waits(request):
-    """Collect what is measured of each way, and print it as a table at the end."""
-    found = {way: {} for way in WAYS}
+    """Collect seconds and CPU seconds by what was waited for and by way, and print them as a table at the end."""
+    found = {}
     yield found
     with request.config.pluginmanager.getplugin("capturemanager").global_and_fixture_disabled():
-        print(f"\n\n{'':32}{'mkdocs serve':>20}{'serve':>20}{'ratio':>10}{'of CPU':>8}")
-        plain, ours = found.values()
-        for what, (seconds, cpu) in ours.items():
-            row = f"{what:32}"
-            if what in plain:
-                row += "{:10.1f} s {:5.1f} CPU".format(*plain[what])
-            ...
+        print(f"\n\n{'median of':30}" + "".join(f"{way:>15}{'CPU':>9}" for way in WAYS) + f"{'ratio':>9}{'CPU':>7}")
+        for what, by_way in found.items():
+            cells = "".join(f"{seconds:13.1f} s{cpu:7.1f} s" for seconds, cpu in by_way.values())
+            ratios = [theirs / ours for theirs, ours in zip(*by_way.values(), strict=True)] if len(by_way) > 1 else []
+            print(f"{what:30}{cells}" + "".join(f"{ratio:8.1f}x" for ratio in ratios))
 
 
-class Clock:
-    ...
+def cpu(server):
+    """Return the CPU seconds that a server took so far, without those of notebooks."""
+    times = psutil.Process(server.process.pid).cpu_times()
+    return times.user + times.system
+
+
+def first_page(command, folder):
+    """Start a server, and return it with the seconds and CPU seconds until it shows the home page."""
+    start = time.perf_counter()
+    server = Server(*command, folder=folder)
+    server.get("")
+    return server, (time.perf_counter() - start, cpu(server))
+
+
+def shown(server, path, before, after, page):
+    """Edit a file, and return the seconds and CPU seconds until a page shows the edit."""
+    mark = f"Edited{time.monotonic_ns()}"
+    edited = path.read_text("utf-8").replace(before, after.format(mark), 1)
+    server.get("")  # it builds nothing now
+    start, start_cpu = time.perf_counter(), cpu(server)
+    path.write_text(edited, "utf-8")
+    server.wait(page, mark)
+    return time.perf_counter() - start, cpu(server) - start_cpu
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_waits(way, waits, tmp_path, monkeypatch):
+    for name in ("JAX_COMPILATION_CACHE_DIR", "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"):
+        monkeypatch.delenv(name)  # conftest.py sets them for tests, and a terminal does not
+    for name in ("docs", "src"):
+        shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("mkdocs.yml", "requirements.txt"):
+        shutil.copy(ROOT / name, tmp_path)
+    command, rounds = WAYS[way]
+    server, first = first_page(command, tmp_path)
+    waits.setdefault("the first page", {})[way] = first
+    for what, (name, *edit) in EDITS.items():
+        times = [shown(server, tmp_path / name, *edit) for _ in range(rounds)]
+        waits.setdefault(what, {})[way] = tuple(map(statistics.median, zip(*times, strict=True)))
+    server.interrupt()
+    server, again = first_page(command, tmp_path)
+    waits.setdefault("the first page, started again", {})[way] = again
+    server.interrupt()

@@ -3,6 +3,8 @@
 MkDocs alone builds every page anew at each edit. With ``--dirty`` it builds the edited page alone, in a navigation with
 titles made of file names, since it did not read the other pages. Here an edited page is read again, and then all pages
 are written: reading is what takes the time, and each page shows titles of others.
+
+MkDocs has no public way to read one page. The lock holds the release whose private ones are used.
 """
 
 import logging
@@ -21,6 +23,7 @@ from mkdocs.structure.nav import Navigation
 from mkdocs.structure.pages import Page
 from mkdocs.utils import write_file
 
+from workshop.pages import relative
 from workshop.site.notebooks import Background, Outcome, sources
 
 log = logging.getLogger("mkdocs.preview")
@@ -144,7 +147,7 @@ class Preview:
         if site:
             edited |= _differing(self._outcomes, outcomes)
             site.update(edited, outcomes)
-            log.info("Up to date: %s", ", ".join(path.name for path in sorted(edited)) or "nothing changed")
+            log.info("Shown anew: %s", ", ".join(map(relative, sorted(edited))) or "nothing, since nothing changed")
         else:
             site = Site(settings)
             site.build(outcomes)
