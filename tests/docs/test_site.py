@@ -1,5 +1,7 @@
 """What every page of the built site has, read from its HTML."""
 
+import functools
+import gzip
 import re
 import subprocess
 import sys
@@ -9,7 +11,7 @@ from urllib.parse import unquote, urldefrag, urljoin, urlsplit
 import pytest
 from bs4 import BeautifulSoup
 
-from harness.site import environment
+from harness.site import environment, fetched
 
 HOST = "http://site.test/"
 
@@ -102,6 +104,14 @@ def test_no_page_is_heavy(site):
     weights = {path.relative_to(site).as_posix(): path.stat().st_size for path in site.rglob("*.html")}
     limits = {"claims/index.html": 800_000}  # one table of five thousand cells, 50 kB compressed
     assert {name: weight for name, weight in weights.items() if weight > limits.get(name, 300_000)} == {}
+
+
+def test_every_page_with_what_it_fetches_is_light_when_compressed(site):
+    compressed = functools.cache(lambda file: len(gzip.compress(file.read_bytes(), 6)))
+    pages = {page.relative_to(site).as_posix(): {page, *fetched(page)} for page in site.rglob("index.html")}
+    weights = {name: sum(map(compressed, files)) for name, files in pages.items()}
+    limits = {"claims/index.html": 120_000}  # that table again
+    assert {name: weight for name, weight in weights.items() if weight > limits.get(name, 90_000)} == {}
 
 
 @pytest.mark.parametrize("repository", ["", "https://github.com/example/nnx-state"])

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from bs4 import BeautifulSoup
 from filelock import FileLock
 
 
@@ -41,3 +42,9 @@ def built_site(config: pytest.Config, folder: Path) -> Path:
                 raise RuntimeError(f"`mkdocs build --strict` failed:\n{build.stdout}{build.stderr}")
             partial.rename(site)
     return site
+
+
+def fetched(page: Path) -> set[Path]:
+    """Return the files that a browser fetches because the HTML of a page names them: styles, scripts and images."""
+    tags = BeautifulSoup(page.read_text("utf-8"), "html.parser").select("link[rel=stylesheet], link[rel=icon], [src]")
+    return {(page.parent / tag.get("href", tag.get("src"))).resolve() for tag in tags}
