@@ -71,17 +71,18 @@ def serve(session: nox.Session) -> None:
 
 @nox.session
 def generate(session: nox.Session) -> None:
-    """Write what is generated and committed: exercises, claims, and each lesson as a Jupyter notebook."""
+    """Write what is generated and committed: exercises, claims, each lesson as a Jupyter notebook, a picture."""
     run(session, "workshop.site.problems")
     run(session, "workshop.site.verdicts")
     run(session, "workshop.site.downloads")
+    run(session, "workshop.site.preview")
 
 
 @nox.session
 def build(session: nox.Session) -> None:
-    """Build the site into ``site``; a warning is an error."""
+    """Build the site into ``site``, HTML and Markdown; a warning is an error."""
     generate(session)
-    run(session, "mkdocs", "build", "--strict", *session.posargs)
+    run(session, "workshop.site.build", *session.posargs)
 
 
 @nox.session

@@ -33,13 +33,12 @@ def built_site(config: pytest.Config, folder: Path) -> Path:
     with FileLock(shared / "site.lock"):
         if not site.exists():
             partial = shared / "site.partial"
-            # not --quiet: it silences the warnings before --strict can count them
-            command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(partial)]
+            command = [sys.executable, "-m", "workshop.site.build", "--site-dir", str(partial)]
             build = subprocess.run(
                 command, cwd=config.rootpath, env=environment(), capture_output=True, text=True, check=False
             )
             if build.returncode:
-                raise RuntimeError(f"`mkdocs build --strict` failed:\n{build.stdout}{build.stderr}")
+                raise RuntimeError(f"`python noxfile.py build` failed:\n{build.stdout}{build.stderr}")
             partial.rename(site)
     return site
 
