@@ -75,7 +75,7 @@ def generate(session: nox.Session) -> None:
     run(session, "workshop.site.problems")
     run(session, "workshop.site.verdicts")
     run(session, "workshop.site.downloads")
-    run(session, "workshop.site.preview")
+    run(session, "workshop.site.picture")
 
 
 @nox.session
@@ -156,6 +156,12 @@ def grading(session: nox.Session) -> None:
 def matrix(session: nox.Session) -> None:
     """Run all claims on every release of Flax that matters; ``-- --help`` says what else it can do."""
     run(session, "workshop.releases.matrix", *session.posargs)
+
+
+@nox.session
+def successor(session: nox.Session) -> None:
+    """Build the site with Zensical too, and say what it loses that is not listed; ``-- --upgrade`` takes its newest."""
+    run(session, "workshop.successor", *session.posargs)
 
 
 @nox.session

@@ -33,8 +33,8 @@ def test_a_name_that_no_page_shows_is_text():
 
 
 def test_where_a_page_shows_a_module_stands_its_source():
-    text = "# API\n\n::: workshop.site.preview\n    options:\n      heading_level: 2\n\n    more\n\nText.\n"
-    source = Path(markdown.__file__).with_name("preview.py").read_text("utf-8")
+    text = "# API\n\n::: workshop.site.picture\n    options:\n      heading_level: 2\n\n    more\n\nText.\n"
+    source = Path(markdown.__file__).with_name("picture.py").read_text("utf-8")
     assert markdown.standalone(text, "page.md", SITE, {}) == f"# API\n\n````python\n{source}````\n\nText.\n"
 
 

@@ -14,7 +14,7 @@ from markdown_it import MarkdownIt
 from PIL import Image
 
 from harness.site import environment, fetched
-from workshop.site import preview
+from workshop.site import picture
 
 HOST = "http://site.test/"
 LOCAL = "http://127.0.0.1:8000/"  # the address of the site where mkdocs.yml is told of no other
@@ -65,12 +65,12 @@ def test_a_link_to_a_page_shows_what_it_leads_to(pages, site):
 
 
 def test_the_picture_that_a_link_shows_is_up_to_date(site, tmp_path):
-    assert preview.is_current(site / preview.FILE), "What to do: python noxfile.py generate"
-    (tmp_path / preview.FILE.parent).mkdir()
-    assert not preview.is_current(tmp_path / preview.FILE)
-    preview.draw().savefig(tmp_path / preview.FILE, metadata={"Source": "another"})
-    assert not preview.is_current(tmp_path / preview.FILE)
-    assert preview.is_current(preview.write(tmp_path))
+    assert picture.is_current(site / picture.FILE), "What to do: python noxfile.py generate"
+    (tmp_path / picture.FILE.parent).mkdir()
+    assert not picture.is_current(tmp_path / picture.FILE)
+    picture.draw().savefig(tmp_path / picture.FILE, metadata={"Source": "another"})
+    assert not picture.is_current(tmp_path / picture.FILE)
+    assert picture.is_current(picture.write(tmp_path))
 
 
 def test_every_page_has_its_markdown_beside_it_and_the_overview_lists_it(pages, site):

@@ -1,6 +1,6 @@
 """The picture that a link to the site shows where somebody sends it.
 
-``python -m workshop.site.preview`` draws it to ``docs/assets/preview.png``, unless it is there as this module draws it.
+``python -m workshop.site.picture`` draws it to ``docs/assets/preview.png``, unless it is there as this module draws it.
 """
 
 import hashlib
