@@ -1,6 +1,7 @@
 """Build the site twice, with MkDocs and with Zensical, and say what Zensical loses that is not listed.
 
-``python noxfile.py successor`` ends with 1 if there is anything to say; ``-- --upgrade`` takes the newest release first.
+``python noxfile.py successor`` ends with 1 if there is anything to say.
+With ``-- --upgrade`` it takes the newest Zensical first.
 """
 
 import argparse
