@@ -75,6 +75,7 @@ def serve(session: nox.Session) -> None:
 def generate(session: nox.Session) -> None:
     """Write what is made and committed: all that follows from the list of lessons, exercises, claims, notebooks."""
     run(session, "workshop.site")
+    run(session, "workshop.site.picture")
 
 
 @nox.session
@@ -92,9 +93,9 @@ def new(session: nox.Session) -> None:
 
 @nox.session
 def build(session: nox.Session) -> None:
-    """Build the site into ``site``; a warning is an error."""
+    """Build the site into ``site``, HTML and Markdown; a warning is an error."""
     generate(session)
-    run(session, "mkdocs", "build", "--strict", *session.posargs)
+    run(session, "workshop.site.build", *session.posargs)
 
 
 @nox.session
@@ -186,6 +187,12 @@ def mistake(session: nox.Session) -> None:
 def matrix(session: nox.Session) -> None:
     """Run all claims on every release of Flax that matters; ``-- --help`` says what else it can do."""
     run(session, "workshop.releases.matrix", *session.posargs)
+
+
+@nox.session
+def successor(session: nox.Session) -> None:
+    """Build the site with Zensical too, and say what it loses that is not listed; ``-- --upgrade`` takes its newest."""
+    run(session, "workshop.successor", *session.posargs)
 
 
 @nox.session

@@ -1,5 +1,5 @@
-// Few readers search, and the index is large: it is fetched when the search field is first focused.
-// Were the theme to fetch it in another way, this would do nothing, and the index would come at once.
+// Few readers search, and what the search needs is large: its index and its worker are fetched when its field is first
+// focused. Were the theme to fetch them in another way, this would do nothing, and they would come at once.
 const searched = new Promise((resolve) => {
   addEventListener("focusin", ({ target }) => target.matches("[data-md-component=search-query]") && resolve())
 })
@@ -7,6 +7,20 @@ const { open, send } = XMLHttpRequest.prototype
 XMLHttpRequest.prototype.open = function (method, url) {
   if (String(url).endsWith("/search/search_index.json")) this.send = () => searched.then(() => send.call(this))
   open.apply(this, arguments)
+}
+const EagerWorker = Worker
+window.Worker = class extends EventTarget {
+  constructor(url) {
+    super()
+    this.worker = searched.then(() => {
+      const worker = new EagerWorker(url)
+      worker.onmessage = ({ data }) => this.dispatchEvent(new MessageEvent("message", { data }))
+      return worker
+    })
+  }
+  postMessage(message) {
+    this.worker.then((worker) => worker.postMessage(message))
+  }
 }
 
 // The theme searches when a key is let go; who pastes by mouse presses none.

@@ -14,7 +14,7 @@ import optax
 from flax import nnx
 
 from nnx_state import EMA, RunningNorm
-from nnx_state.figures import PARAM, VARIABLE, show
+from nnx_state.figures import PARAM, VARIABLE, dots, show
 
 # %% [markdown]
 # ## Train
@@ -99,7 +99,7 @@ def draw(momentum):
     run = runs[momentum]
     figure, panels = plt.subplots(2, 1, figsize=(2.6, 4), layout="constrained")
     axes = panel(panels[0], f"momentum {momentum}: means")
-    axes.plot(run["batch mean"], ".", color="#000000", markersize=2, alpha=0.4)
+    dots(axes, run["batch mean"])
     axes.axhline(5, color="#000000", linewidth=0.8, linestyle="--")
     axes.plot(run["running mean"], color=VARIABLE, linewidth=2)
     axes.set(ylim=(0, 8))

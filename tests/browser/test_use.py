@@ -1,16 +1,16 @@
 """What a reader does: search, copy, switch colours, move by keyboard, read without scripts."""
 
-import gzip
 import re
 
 import pytest
 from playwright.sync_api import expect
 
+from harness.site import fetched
 from workshop.pages import read
 from workshop.pitfalls import entries, proved, section
 
 LESSON = "lessons/multi-param/"
-INDEX = re.compile("search_index")
+SEARCH = re.compile("search_index|workers/search")
 
 
 def test_search_finds_the_lesson_by_keyboard(context):
@@ -57,26 +57,29 @@ def test_a_pasted_error_finds_its_pitfall_first(context, pytestconfig):
 
 
 @pytest.mark.parametrize("width", [390, 1440])
-def test_the_search_index_waits_for_the_first_search(context, width):
-    page = context(width=width).new_page()
+def test_what_the_search_needs_waits_for_the_first_search(context, width):
+    window = context(width=width)
+    page = window.new_page()
     requests = []
-    page.on("request", lambda request: requests.append(request.url))
+    window.on("request", lambda request: requests.append(request.url))
     page.goto(LESSON, wait_until="networkidle")
-    assert not any(map(INDEX.search, requests))
-    with page.expect_response(INDEX):
+    assert not any(map(SEARCH.search, requests))
+    assert page.workers == []
+    with page.expect_worker(), page.expect_response(re.compile("search_index")):
         page.locator(".md-header [for=__search]:visible, .md-search__input:visible").first.click()
     page.keyboard.type("Variable")
     page.locator(".md-search-result__link").first.wait_for()
 
 
-def test_a_lesson_is_light(context, address, site):
-    page = context().new_page()
+@pytest.mark.parametrize("path", ["", LESSON, "pitfalls/", "claims/", "reference/linear/", "notebooks/averages/"])
+def test_a_page_fetches_what_its_html_names(context, address, site, path):
+    """So the tests of the built site know from the HTML what a page weighs."""
+    window = context()
     requests = []
-    page.on("request", lambda request: requests.append(request.url))
-    page.goto(LESSON, wait_until="networkidle")
-    files = {site / re.sub("/$", "/index.html", url.removeprefix(address)) for url in requests}
-    weights = {path.name: len(gzip.compress(path.read_bytes(), 6)) for path in files}
-    assert sum(weights.values()) < 90_000, weights
+    window.on("request", lambda request: requests.append(request.url))
+    window.new_page().goto(path, wait_until="networkidle")
+    file = site / path / "index.html"
+    assert {site / url.removeprefix(address) for url in requests} == {file.parent, *fetched(file)}
 
 
 def test_copied_code_is_the_block_and_compiles(context, pages, pytestconfig):

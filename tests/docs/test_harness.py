@@ -366,7 +366,7 @@ def test_a_page_outside_the_site_fails_the_run(site):
 
 def test_a_site_that_does_not_build_fails_the_run(site):
     page(site, "# Page\n\n[broken](nowhere.md)\n")
-    fails_with(run(site, "-n", "0"), "`mkdocs build --strict` failed:", "nowhere.md")
+    fails_with(run(site, "-n", "0"), "`python noxfile.py build` failed:", "nowhere.md")
 
 
 def test_a_site_that_does_not_build_is_built_once(tmp_path):

@@ -1,5 +1,7 @@
 """What every page of the built site has, read from its HTML."""
 
+import functools
+import gzip
 import re
 import subprocess
 import sys
@@ -8,10 +10,14 @@ from urllib.parse import unquote, urldefrag, urljoin, urlsplit
 
 import pytest
 from bs4 import BeautifulSoup
+from markdown_it import MarkdownIt
+from PIL import Image
 
-from harness.site import BuildError, built_site, environment
+from harness.site import BuildError, built_site, environment, fetched
+from workshop.site import picture
 
 HOST = "http://site.test/"
+LOCAL = "http://127.0.0.1:8000/"  # the address of the site where mkdocs.yml is told of no other
 
 
 @pytest.fixture(scope="module")
@@ -51,6 +57,66 @@ def test_every_page_describes_itself(pages):
     descriptions = {address: meta["content"] if meta else "" for address, meta in metas.items()}
     times = Counter(descriptions.values())
     assert {address: text for address, text in descriptions.items() if not text or times[text] > 1} == {}
+
+
+def test_a_link_to_a_page_shows_what_it_leads_to(pages, site):
+    for address, page in pages.items():
+        shown = {tag["property"]: tag["content"] for tag in page.select("meta[property^='og:']")}
+        assert shown["og:title"] == page.title.text.removesuffix(" - The State of NNX"), address
+        assert shown["og:description"] == page.select_one("meta[name=description]")["content"], address
+        assert shown["og:url"] == address.replace(HOST, LOCAL)
+        with Image.open(site / shown["og:image"].removeprefix(LOCAL)) as image:
+            assert [str(size) for size in image.size] == [shown["og:image:width"], shown["og:image:height"]]
+        assert shown["og:image:alt"], address
+        assert page.select_one("meta[name='twitter:card']")["content"] == "summary_large_image", address
+
+
+def test_the_picture_that_a_link_shows_is_up_to_date(site, tmp_path):
+    assert picture.is_current(site / picture.FILE), "What to do: python noxfile.py generate"
+    (tmp_path / picture.FILE.parent).mkdir()
+    assert not picture.is_current(tmp_path / picture.FILE)
+    picture.draw().savefig(tmp_path / picture.FILE, metadata={"Source": "another"})
+    assert not picture.is_current(tmp_path / picture.FILE)
+    assert picture.is_current(picture.write(tmp_path))
+
+
+def test_every_page_has_its_markdown_beside_it_and_the_overview_lists_it(pages, site):
+    links = {address: page.select_one("link[type='text/markdown']") for address, page in pages.items()}
+    markdown = {urljoin(address, link["href"]) for address, link in links.items()}
+    written = {HOST + path.relative_to(site).as_posix() for path in site.rglob("*.md")}
+    assert markdown == written
+    listed = re.findall(r"^- \[.+\]\((.+)\): .+$", (site / "llms.txt").read_text("utf-8"), re.MULTILINE)
+    assert sorted(listed) == sorted(file.replace(HOST, LOCAL) for file in written)
+
+
+def test_links_in_the_markdown_lead_somewhere(site):
+    broken = []
+    for file in site.rglob("*.md"):
+        address = HOST + file.relative_to(site).as_posix()
+        found = [urljoin(address, link).replace(LOCAL, HOST) for link in links_in(file.read_text("utf-8"))]
+        own = [link.partition("#")[0].partition("?")[0] for link in found if link.startswith(HOST)]
+        broken += [f"{file}: {link}" for link in own if not (site / link.removeprefix(HOST)).exists()]
+    assert not broken, "\n".join(broken)
+
+
+def links_in(markdown: str) -> list[str]:
+    """Return the address of each link in a Markdown text, those in HTML included."""
+    found = []
+    for block in MarkdownIt("commonmark").parse(markdown):
+        for part in [block, *(block.children or [])]:
+            if part.type == "link_open":
+                found.append(part.attrs["href"])
+            elif part.type in {"html_block", "html_inline"}:
+                found += re.findall(r'href="([^"]*)"', part.content)
+    return found
+
+
+def test_what_was_invalid_in_the_html_stays_mended(pages):
+    """What else `html-validate` has to say is named in `.htmlvalidate.mjs`."""
+    for address, page in pages.items():
+        assert page.select("[tabindex='']") == [], address
+        completed = {tag.get("id") or tag.get("name") for tag in page.select("[autocomplete]")}
+        assert completed == {"__drawer", "__search", "query"}, address  # those of the theme
 
 
 def test_every_page_tells_its_language(pages):
@@ -109,6 +175,14 @@ def test_no_page_is_heavy(site):
     weights = {path.relative_to(site).as_posix(): path.stat().st_size for path in site.rglob("*.html")}
     limits = {"claims/index.html": 800_000}  # one table of five thousand cells, 50 kB compressed
     assert {name: weight for name, weight in weights.items() if weight > limits.get(name, 300_000)} == {}
+
+
+def test_every_page_with_what_it_fetches_is_light_when_compressed(site):
+    compressed = functools.cache(lambda file: len(gzip.compress(file.read_bytes(), 6)))
+    pages = {page.relative_to(site).as_posix(): {page, *fetched(page)} for page in site.rglob("index.html")}
+    weights = {name: sum(map(compressed, files)) for name, files in pages.items()}
+    limits = {"claims/index.html": 120_000}  # that table again
+    assert {name: weight for name, weight in weights.items() if weight > limits.get(name, 90_000)} == {}
 
 
 @pytest.mark.parametrize("repository", ["", "https://github.com/example/nnx-state"])

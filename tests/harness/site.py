@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from bs4 import BeautifulSoup
 from filelock import FileLock
 
 
@@ -38,13 +39,18 @@ def built_site(config: pytest.Config, folder: Path) -> Path:
             raise BuildError(failure.read_text("utf-8"))
         if not site.exists():
             partial = shared / "site.partial"
-            # not --quiet: it silences the warnings before --strict can count them
-            command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(partial)]
+            command = [sys.executable, "-m", "workshop.site.build", "--site-dir", str(partial)]
             build = subprocess.run(
                 command, cwd=config.rootpath, env=environment(), capture_output=True, text=True, check=False
             )
             if build.returncode:
-                failure.write_text(f"`mkdocs build --strict` failed:\n{build.stdout}{build.stderr}", "utf-8")
+                failure.write_text(f"`python noxfile.py build` failed:\n{build.stdout}{build.stderr}", "utf-8")
                 raise BuildError(failure.read_text("utf-8"))
             partial.rename(site)
     return site
+
+
+def fetched(page: Path) -> set[Path]:
+    """Return the files that a browser fetches because the HTML of a page names them: styles, scripts and images."""
+    tags = BeautifulSoup(page.read_text("utf-8"), "html.parser").select("link[rel=stylesheet], link[rel=icon], [src]")
+    return {(page.parent / tag.get("href", tag.get("src"))).resolve() for tag in tags}
