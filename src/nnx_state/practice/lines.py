@@ -1,6 +1,7 @@
 """The line of an attempt that a finding is about."""
 
 import ast
+import functools
 
 
 def first_line(source: str, name: str, within: str = "") -> int | None:
@@ -11,9 +12,15 @@ def first_line(source: str, name: str, within: str = "") -> int | None:
         name: such as `MultiParam`, `multi_param_forward` or `count`.
         within: the class or function to look in, anywhere by default.
     """
-    places = [place for place in ast.walk(ast.parse(source)) if not within or getattr(place, "name", "") == within]
+    tree = _parsed(source)
+    places = [node for node in ast.walk(tree) if getattr(node, "name", "") == within] if within else [tree]
     statements = [node for place in places for node in ast.walk(place) if isinstance(node, ast.stmt)]
     return min((node.lineno for node in statements if name in _written(node)), default=None)
+
+
+@functools.lru_cache(maxsize=1)  # the checks ask for many lines of one attempt
+def _parsed(source: str) -> ast.Module:
+    return ast.parse(source)
 
 
 def _written(node: ast.stmt) -> set[str]:
