@@ -119,8 +119,8 @@ NAV = "".join(f"  - {name}:  # written by `python noxfile.py generate`\n" for na
         ),
         (
             pitfalls.entries_lead_to_proofs,
-            {"docs/pitfalls.md": "### It is slow { #slow }\n\n[a](a.md#b)\n"},
-            "docs/pitfalls.md#slow: below a.md#b there is no block",
+            {"docs/pitfalls.md": "### `ValueError: no` { #no }\n\n[a](a.md#b)\n"},
+            "docs/pitfalls.md#no: below a.md#b there is no block",
         ),
         (pitfalls.entries_lead_to_proofs, {"docs/pitfalls.md": "### A { #a }\n\nText.\n"}, "#a: it links to no proof"),
         (

@@ -41,11 +41,10 @@ def _unproved(entry: Entry, docs: Path) -> Iterator[str]:
     if not entry.proofs:
         yield "it links to no proof. What to do: link to the heading below it, `lessons/SLUG.md#heading`."
     blocks = {f"{page}#{anchor}": _below(docs / page, anchor) for page, anchor in entry.proofs}
-    for place, found in blocks.items():
-        if not found:
-            yield f"below {place} there is no block. What to do: mend the link."
+    for place in (place for place, found in blocks.items() if not found):
+        yield f"below {place} there is no block. What to do: mend the link."
     texts = [error for found in blocks.values() for _, error in proved(found)]
-    if entry.is_error and entry.proofs and not any(map(entry.covers, texts)):
+    if entry.is_error and blocks and all(blocks.values()) and not any(map(entry.covers, texts)):
         yield f"no section that it links to raises it, only {texts}. What to do: link to one that does."
 
 
