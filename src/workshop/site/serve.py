@@ -8,6 +8,7 @@ import argparse
 import logging
 import signal
 import socket
+import sys
 import tempfile
 from functools import partial
 from pathlib import Path
@@ -86,7 +87,10 @@ def main() -> None:
     parser.add_argument("-f", "--config-file", default="mkdocs.yml", help="by default mkdocs.yml")
     arguments = parser.parse_args()
     _shown = State()  # MkDocs's log, on this terminal as long as there is a reference to it
-    for end in (signal.SIGINT, signal.SIGTERM):  # a shell has Ctrl-C ignored by what it starts in the background
+    ends = [signal.SIGINT, signal.SIGTERM]  # a shell has the first one ignored by what it starts in the background
+    if sys.platform != "win32":
+        ends.append(signal.SIGHUP)  # its terminal was closed
+    for end in ends:
         signal.signal(end, signal.default_int_handler)
     serve(arguments.config_file, arguments.dev_addr, open_in_browser=arguments.open)
 
