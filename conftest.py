@@ -15,6 +15,7 @@ from pytest_markdown_docs.definitions import FenceTestDefinition
 from pytest_markdown_docs.plugin import MarkdownDocstringCodeModule, MarkdownInlinePythonItem
 
 from harness import census
+from harness.order import in_order
 from harness.runner import WAITS, PageRunner, rewrite
 from harness.site import BuildError, built_site
 from workshop.pages import OLDER, is_notebook, read, relative
@@ -70,17 +71,9 @@ def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> Iterator[l
 
 
 @pytest.hookimpl(trylast=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep the blocks of a page together and in their order, which lets each of its lines run once.
-
-    Pages come last: they are many and small, so that they fill up what the large files leave to the processors.
-    """
-    pages: dict[Path, list[MarkdownInlinePythonItem]] = {}
-    others = []
-    for item in items:
-        (pages.setdefault(item.path, []) if isinstance(item, MarkdownInlinePythonItem) else others).append(item)
-    blocks = [block for page in pages.values() for block in sorted(page, key=lambda block: block.start_line)]
-    items[:] = [*others, *blocks]
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Let the longest tests start first, and the blocks of a page follow each other."""
+    items[:] = in_order(items, config.rootpath)
 
 
 class Census:

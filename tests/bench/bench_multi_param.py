@@ -1,6 +1,6 @@
 """The cost of MultiParam beside that of `nnx.Linear` and of raw arrays, as ratios taken in one run.
 
-    python -m pytest tests/bench/bench_multi_param.py --dist=no --benchmark-columns=median
+    python noxfile.py bench -- -k multi_param
 
 Each round times the baseline and then the contender, so that a busy machine disturbs both alike.
 A ratio is the median of those of the rounds.
@@ -53,22 +53,22 @@ def rows(request):
     found = []
     yield found
     with request.config.pluginmanager.getplugin("capturemanager").global_and_fixture_disabled():
-        print(f"\n\n{'':9}{'size':>5}  {'contender':18}{'baseline':12}{'median':>9}{'ratio':>7}{'goal':>6}")
-        for row in sorted(found, key=str):
-            print("{:9}{:5}  {:18}{:12}{:6.1f} us{:7.2f}{:>6}".format(*row))
+        print(f"\n\n{'':9}{'size':>5}  {'contender':18}{'baseline':12}{'median':>9}{'ratio':>7}")
+        for row in sorted(found):
+            print("{:9}{:5}  {:18}{:12}{:6.1f} us{:7.2f}".format(*row))
 
 
 @pytest.mark.parametrize(
-    ("how", "features", "contender", "baseline", "goal"),
+    ("how", "features", "contender", "baseline"),
     [
-        ("eager", 4, "MultiParam", "raw arrays", None),
-        ("eager", 4, "MultiParam", "nnx.Linear", 1.0),
-        ("compiled", 4, "MultiParam, split", "raw arrays", None),
-        ("compiled", 1024, "nnx.Linear, split", "raw arrays", None),
-        ("compiled", 1024, "MultiParam, split", "raw arrays", 1.1),
+        ("eager", 4, "MultiParam", "raw arrays"),
+        ("eager", 4, "MultiParam", "nnx.Linear"),
+        ("compiled", 4, "MultiParam, split", "raw arrays"),
+        ("compiled", 1024, "nnx.Linear, split", "raw arrays"),
+        ("compiled", 1024, "MultiParam, split", "raw arrays"),
     ],
 )
-def test_ratio(benchmark, rows, how, features, contender, baseline, goal):
+def test_ratio(benchmark, rows, how, features, contender, baseline):
     x = jnp.ones(features)
     compile_ = jax.jit if how == "compiled" else lambda function: function
 
@@ -89,5 +89,4 @@ def test_ratio(benchmark, rows, how, features, contender, baseline, goal):
     times = benchmark.stats.stats.data
     pairs = zip(times, baseline_times[-len(times) :], strict=True)  # the warm-up took the first ones
     ratio = statistics.median(mine / theirs for mine, theirs in pairs)
-    rows.append((how, features, contender, baseline, statistics.median(times) * 1e6, ratio, goal or ""))
-    assert goal is None or ratio <= goal
+    rows.append((how, features, contender, baseline, statistics.median(times) * 1e6, ratio))

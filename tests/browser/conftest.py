@@ -1,5 +1,6 @@
 """The built site in a real Chromium."""
 
+import contextlib
 import functools
 import os
 import shutil
@@ -76,16 +77,19 @@ def browser() -> Iterator[Browser]:
         browser.close()
 
 
-@pytest.fixture
-def context(browser, address) -> Iterator[Callable[..., BrowserContext]]:
-    """Give a function that opens a window: ``context(width=390, scheme="dark")``; other options are Playwright's."""
-    opened = []
+@pytest.fixture(scope="session")
+def open_window(browser, address) -> Callable[..., BrowserContext]:
+    """Give a function that opens a window: ``open_window(width=390, scheme="dark")``; other options are Playwright's."""
 
-    def open_window(*, width: int = 1440, scheme: str = "light", **options: object) -> BrowserContext:
+    def open_(*, width: int = 1440, scheme: str = "light", **options: object) -> BrowserContext:
         size = {"width": width, "height": 900}
-        opened.append(browser.new_context(base_url=address, viewport=size, color_scheme=scheme, **options))
-        return opened[-1]
+        return browser.new_context(base_url=address, viewport=size, color_scheme=scheme, **options)
 
-    yield open_window
-    for window in opened:
-        window.close()
+    return open_
+
+
+@pytest.fixture
+def context(open_window) -> Iterator[Callable[..., BrowserContext]]:
+    """Open windows as `open_window` does; they are closed at the end of the test."""
+    with contextlib.ExitStack() as windows:
+        yield lambda **options: windows.enter_context(open_window(**options))

@@ -5,6 +5,7 @@ from types import SimpleNamespace
 
 import markdown
 import pytest
+from pytest_markdown_docs import _runners
 
 from harness.census import blocks_in
 from harness.site import BuildError, built_site
@@ -13,8 +14,14 @@ ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
-def project(pytester: pytest.Pytester) -> pytest.Pytester:
-    """Return an empty project with this project's conftest and pytest settings."""
+def project(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> pytest.Pytester:
+    """Return an empty project with this project's conftest and pytest settings.
+
+    A run of it in this process registers a runner of its own, builds a site of its own, and is no worker of this run.
+    """
+    monkeypatch.setattr(_runners, "_default_runner", None)
+    monkeypatch.setattr(_runners, "_registered_runners", {})
+    monkeypatch.delenv("PYTEST_XDIST_WORKER", raising=False)
     settings = (ROOT / "pyproject.toml").read_text("utf-8").split("[tool.pytest]\n")[1].split("\n[")[0]
     settings = settings.replace('pythonpath = ["tests"]', f"pythonpath = ['{ROOT / 'tests'}']")
     pytester.makepyprojecttoml(f"[tool.pytest]\n{settings}")
@@ -32,7 +39,9 @@ def page(project: pytest.Pytester, text: str, name: str = "docs/page.md") -> Pat
 
 def run(project: pytest.Pytester, *arguments: str) -> pytest.RunResult:
     unneeded = [f"-pno:{plugin}" for plugin in ("benchmark", "cacheprovider", "hypothesispytest")]  # they start slowly
-    return project.runpytest_subprocess(*unneeded, *(arguments or ("docs",)))
+    return project.runpytest_inprocess(
+        f"--basetemp={project.path / 'temporary'}", *unneeded, *(arguments or ("docs",))
+    )
 
 
 def fails_with(result: pytest.RunResult, *messages: str) -> None:

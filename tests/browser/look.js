@@ -1,0 +1,104 @@
+// What the tests of every page do in it. It is added to each page, after axe.
+
+// Colours are measured on one of all texts that are alike: they take most of the time, and axe says the same of each.
+axe.configure({ rules: [{ id: 'color-contrast', selector: '[data-measured], input, select, textarea' }] })
+
+window.look = {
+  // Open every fold, so that the whole page is in sight.
+  reveal() {
+    for (const fold of document.querySelectorAll('details')) fold.open = true
+  },
+
+  // Tell whether the theme has given each block of Python in sight its button.
+  hasButtons() {
+    return blocks().filter(inSight).every(buttonOf)
+  },
+
+  // Press the button of each block of Python, and return what the clipboard holds then; null for a block out of sight.
+  async copied() {
+    const texts = []
+    for (const block of blocks()) {
+      if (inSight(block)) {
+        await navigator.clipboard.writeText('what was there before')
+        press(buttonOf(block))
+        texts.push(await navigator.clipboard.readText())
+      } else {
+        texts.push(null)
+      }
+    }
+    return texts
+  },
+
+  // Axe takes minutes for what is alike: it sees two topics of claims, and each kind of token in code once a page.
+  thin() {
+    document.querySelectorAll('.claims tbody:nth-of-type(n+3)').forEach((topic) => topic.remove())
+    const seen = new Set()
+    for (const token of document.querySelectorAll('.highlight code span')) {
+      if (seen.has(token.className)) token.replaceWith(...token.childNodes)
+      else seen.add(token.className)
+    }
+  },
+
+  // Return how many pixels a page is wider than its window.
+  wider() {
+    return document.documentElement.scrollWidth - window.innerWidth
+  },
+
+  // Return what axe finds wrong with a page as it is now: each rule with the first of its places.
+  async faults() {
+    for (const animation of document.getAnimations()) animation.finish() // a colour on its way is none to measure
+    for (const old of document.querySelectorAll('[data-measured]')) delete old.dataset.measured
+    for (const element of unlike(textsInSight())) element.dataset.measured = ''
+    const { violations } = await axe.run({ resultTypes: ['violations'] })
+    return violations.map(({ id, nodes }) => `${id}: ${nodes.length} times, first ${nodes[0].html}`)
+  },
+}
+
+function blocks() {
+  return [...document.querySelectorAll('.language-python.highlight:has(> pre)')]
+}
+
+function inSight(element) {
+  return element.checkVisibility()
+}
+
+function buttonOf(block) {
+  return block.querySelector('.md-code__button')
+}
+
+// Click a button where a mouse would meet it, which may be on what covers it.
+function press(button) {
+  button.scrollIntoView({ block: 'center' })
+  const { x, y, width, height } = button.getBoundingClientRect()
+  document.elementFromPoint(x + width / 2, y + height / 2).dispatchEvent(new MouseEvent('click', { bubbles: true }))
+}
+
+function textsInSight() {
+  const texts = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT)
+  const elements = new Set()
+  while (texts.nextNode()) {
+    if (texts.currentNode.data.trim()) elements.add(texts.currentNode.parentElement)
+  }
+  return [...elements].filter(inSight)
+}
+
+// Return the first of all elements that agree in all that their contrast, and the contrast they need, depend on.
+function unlike(elements) {
+  const first = new Map()
+  for (const element of elements) {
+    const { color, fontSize, fontWeight, textShadow } = getComputedStyle(element)
+    const large = parseFloat(fontSize) >= (fontWeight >= 700 ? 18.66 : 24) // pixels, as WCAG has it
+    const kind = [color, large, textShadow, ...grounds(element)].join()
+    if (!first.has(kind)) first.set(kind, element)
+  }
+  return first.values()
+}
+
+// Yield what lies behind an element, as far as it can be seen.
+function* grounds(element) {
+  for (; element; element = element.parentElement) {
+    const { backgroundColor, backgroundImage, opacity, filter, mixBlendMode } = getComputedStyle(element)
+    const ground = [backgroundColor, backgroundImage, opacity, filter, mixBlendMode].join()
+    if (ground !== 'rgba(0, 0, 0, 0),none,1,none,normal') yield ground
+  }
+}
