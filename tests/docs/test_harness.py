@@ -39,9 +39,7 @@ def page(project: pytest.Pytester, text: str, name: str = "docs/page.md") -> Pat
 
 def run(project: pytest.Pytester, *arguments: str) -> pytest.RunResult:
     unneeded = [f"-pno:{plugin}" for plugin in ("benchmark", "cacheprovider", "hypothesispytest")]  # they start slowly
-    return project.runpytest_inprocess(
-        f"--basetemp={project.path / 'temporary'}", *unneeded, *(arguments or ("docs",))
-    )
+    return project.runpytest_inprocess(f"--basetemp={project.path / 'temporary'}", *unneeded, *(arguments or ("docs",)))
 
 
 def fails_with(result: pytest.RunResult, *messages: str) -> None:
