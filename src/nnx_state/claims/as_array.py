@@ -19,6 +19,7 @@ GUIDE, ISSUE = "a guide of Flax", "an issue of Flax"
 REFUSED = (
     "Triggering __jax_array__() during abstractification is no longer supported",
     "No constant handler for type",
+    "is not a valid JAX type",
 )
 
 

@@ -119,7 +119,8 @@ def classic_class_decides() -> None:
 )
 def classic_variable_is_state() -> None:
     _, state = nnx.split(Layer())
-    expect(["count" in names(each) for each in (nnx.state(Layer()), state)], [True, True])
+    for each in (nnx.state(Layer()), state):
+        expect((type(each).__name__, "count" in names(each)), ("State", True))
 
 
 @claim("classic-both-wrap-arrays", "A Param and a Variable both wrap a JAX array.", "lessons/reading-writing.md", SEED)
@@ -193,7 +194,7 @@ def classic_types_are_distinct() -> None:
 )
 def classic_zero_bias_changes_nothing() -> None:
     outputs = [layer(4, 2, nnx.Rngs(int(3.0)))(jnp.arange(4.0)) for layer in (Linear, MultiParam)]
-    expect(outputs[0].tolist() == outputs[1].tolist(), True)
+    expect((outputs[0].shape, outputs[0].tolist() == outputs[1].tolist()), ((2,), True))
 
 
 @claim(
