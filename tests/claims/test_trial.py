@@ -112,10 +112,9 @@ def test_a_keyword_of_the_statement_is_taken_out(known):
 
 def test_an_assertion_is_inverted():
     trial.inverted(lambda: expect(1, 2))
+    trial.inverted(lambda: {}["a"])
     with pytest.raises(registry.Differs, match="an inverted assertion"):
         trial.inverted(lambda: expect(1, 1))
-    with pytest.raises(KeyError):
-        trial.inverted(lambda: {}["a"])
 
 
 def stand(monkeypatch, **contexts):

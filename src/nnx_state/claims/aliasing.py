@@ -191,7 +191,8 @@ def update_touches_what_it_is_given() -> None:
     model, other = Layer(), Layer(count=nnx.Variable(jnp.array(7.0)))
     write(other.bias, jnp.ones((2,)))
     nnx.update(model, nnx.state(other, nnx.Not(nnx.Param)))
-    expect((float(read(model.count)), read(model.bias).tolist()), (7.0, [0.0, 0.0]))
+    expect([float(read(model.count)), float(read(other.count))], [7.0, 7.0])
+    expect([read(model.bias).tolist(), read(other.bias).tolist()], [[0.0, 0.0], [1.0, 1.0]])
 
 
 @claim(

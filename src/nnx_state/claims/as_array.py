@@ -115,8 +115,13 @@ def lax_add_refuses_a_param() -> None:
     ASKED,
 )
 def stop_gradient_takes_a_param() -> None:
-    stopped = works(lambda: jax.lax.stop_gradient(param()))
-    expect((type(stopped).__name__, read(stopped).tolist()), ("Param", [0.0, 1.0, 2.0]))
+    def stopped(array: Any) -> Any:
+        param = works(lambda: jax.lax.stop_gradient(nnx.Param(array)))
+        expect(type(param).__name__, "Param")
+        return jnp.sum(read(param))
+
+    value, gradient = jax.value_and_grad(stopped)(jnp.arange(3.0))
+    expect((float(value), gradient.tolist()), (3.0, [0.0, 0.0, 0.0]))
 
 
 @claim("lax-takes-the-array-of-a-param", "`jax.lax` takes what `p[...]` reads.", ASKED)

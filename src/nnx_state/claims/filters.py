@@ -159,6 +159,7 @@ def any_all_and_not_combine() -> None:
 def tuple_means_any() -> None:
     model: Any = tagged()
     model.extra = nnx.Cache(jnp.zeros(()))
+    expect(names(model), ["bias", "count", "extra", "kernel"])
     expect(names(nnx.state(model, (nnx.Param, "log"))), ["bias", "count", "kernel"])
     expect(names(nnx.state(model, (nnx.BatchStat, "log"))), ["count"])
 

@@ -22,6 +22,7 @@ from nnx_state.claims.compat import (
     optimizer,
     read,
     refuses_outer,
+    under,
     update,
     write,
 )
@@ -112,7 +113,7 @@ def jax_jit_cannot_write_to_a_closure() -> None:
 )
 def reference_survives_jax_jit() -> None:
     model = Layer(nnx.Variable(jnp.zeros(()), ref=True))
-    by_jax(lambda: jax.jit(bump)(model))
+    by_jax(lambda: under(jax.jit, bump)(model))
     count_is(model, 1.0)
 
 
@@ -124,7 +125,7 @@ def reference_survives_jax_jit() -> None:
 )
 def hijax_survives_jax_jit() -> None:
     model = Layer(nnx.Variable(jnp.zeros(()), hijax=True))
-    by_jax(lambda: jax.jit(bump)(model))
+    by_jax(lambda: under(jax.jit, bump)(model))
     count_is(model, 1.0)
 
 

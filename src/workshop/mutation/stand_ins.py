@@ -5,6 +5,7 @@ Each is a context in which one thing is otherwise, together with the names of th
 
 import contextlib
 import copy
+import functools
 import itertools
 import warnings
 import zlib
@@ -152,12 +153,19 @@ def untied(node: Any) -> Any:
     return jax.tree.map(lambda leaf: leaf, node) if isinstance(node, nnx.Pytree) else node
 
 
-@stand_in(
-    "variable-written-in-the-loss-under-jax-grad",
-)
+@stand_in("variable-written-in-the-loss-under-jax-grad")
 def jax_writes_back() -> Iterator[None]:
     """`jax.grad` treats modules as `nnx.grad` does."""
-    with instead(jax, grad=nnx.grad):
+    derive = jax.grad
+
+    def grad(function: Callable[..., Any]) -> Callable[..., Any]:
+        def call(model: Any) -> Any:
+            with instead(jax, grad=derive):
+                return nnx.grad(function)(model)
+
+        return call
+
+    with instead(jax, grad=grad):
         yield
 
 
@@ -212,7 +220,6 @@ def jit_traces_once() -> Iterator[None]:
     "a-step-is-traced-once",
     "eval-is-traced",
     "new-arrays-are-not-traced",
-    "matmul-takes-a-param-under-jit",
     "jit-makes-a-variable",
     "data-survives-jit",
 )
@@ -315,6 +322,18 @@ def gradients_are_zero() -> Iterator[None]:
         yield
 
 
+@stand_in("tagged-counter-has-gradient-zero")
+def gradients_are_one() -> Iterator[None]:
+    """Every gradient of NNX is one."""
+    derive = nnx.grad
+
+    def grad(function: Callable[..., Any], **options: Any) -> Callable[..., Any]:
+        return lambda *arguments: jax.tree.map(jnp.ones_like, derive(function, **options)(*arguments))
+
+    with instead(nnx, grad=grad):
+        yield
+
+
 def after_update(change: Callable[[Any, Any, dict[Any, Any]], None]) -> Any:
     """Return an `update` of an optimizer after which something else happens, with what the Variables held before."""
     update = nnx.Optimizer.update
@@ -337,7 +356,6 @@ def after_update(change: Callable[[Any, Any, dict[Any, Any]], None]) -> Any:
     "optimizer-leaves-batch-stats",
     "sgd-and-adam-leave-a-tagged-counter",
     "a-bias-that-is-a-variable-stays-zero",
-    "tree-map-copy-is-a-snapshot",
 )
 def a_step_moves_every_variable() -> Iterator[None]:
     """A step changes every Variable of real numbers, whatever `wrt` says."""
@@ -442,6 +460,7 @@ def gradients_do_not_stop() -> Iterator[None]:
     "classic-types-are-distinct",
     "dropout-adds-random-state",
     "init-cache-makes-caches",
+    "leaves-count-the-parameters",
     "moments-of-the-params-alone",
     "nnx-dict-holds-layers",
     "nnx-list-holds-layers",
@@ -457,7 +476,6 @@ def gradients_do_not_stop() -> Iterator[None]:
     "string-is-a-tag",
     "subclass-goes-before-its-base",
     "tuple-means-any",
-    "a-variable-replaces-another",
 )
 def filters_match_everything() -> Iterator[None]:
     """Every filter selects every leaf."""
@@ -562,8 +580,17 @@ def merges_forget() -> Iterator[None]:
 )
 def copies_share() -> Iterator[None]:
     """`nnx.clone` returns the model itself, and `nnx.merge` never copies."""
-    merge = nnx.merge
-    with instead(nnx, clone=lambda node, **options: node, merge=lambda *parts, **options: merge(*parts)):
+
+    @functools.wraps(nnx.clone)
+    def clone(node: Any, **options: Any) -> Any:
+        return node
+
+    @functools.wraps(nnx.merge)
+    def merge(*parts: Any, **options: Any) -> Any:
+        return merge_(*parts)
+
+    merge_ = nnx.merge
+    with instead(nnx, clone=clone, merge=merge):
         yield
 
 
@@ -683,19 +710,30 @@ def assignments_write() -> Iterator[None]:
         yield
 
 
-@stand_in(
-    "a-param-is-no-jax-array",
-    "a-sum-is-an-array",
-    "classic-both-wrap-arrays",
-    "classic-forward-on-params",
-    "stop-gradient-takes-a-param",
-)
+@stand_in("a-param-is-no-jax-array")
 def params_pose_as_arrays() -> Iterator[None]:
-    """A Param passes for an array, an array does not, and `jax.lax` reads it."""
-    kind = type("Array", (), {})
+    """A Param passes for an array."""
+    with instead(jax, Array=nnx.Param):
+        yield
+
+
+@stand_in("a-sum-is-an-array", "classic-both-wrap-arrays")
+def arrays_have_another_class() -> Iterator[None]:
+    """What a Variable holds is no `jax.Array`."""
+    with instead(jax, Array=type("Array", (), {})):
+        yield
+
+
+@stand_in("classic-forward-on-params", "matmul-takes-a-param-under-jit", "stop-gradient-takes-a-param")
+def params_do_not_compute() -> Iterator[None]:
+    """A Param is no operand of an array, and `jax.lax.stop_gradient` reads it."""
+
+    def refuse(self: Any, other: Any) -> Any:
+        raise TypeError("no operand")
+
     stop = jax.lax.stop_gradient
     with (
-        instead(jax, Array=(nnx.Param, kind)),
+        instead(nnx.Variable, __rmatmul__=refuse, __radd__=refuse),
         instead(jax.lax, stop_gradient=lambda x: stop(x.get_value())),
     ):
         yield
@@ -762,11 +800,15 @@ def looks_are_plain() -> Iterator[None]:
         yield
 
 
-@stand_in("state-is-a-dict")
+@stand_in("state-is-a-dict", "grad-returns-a-state")
 def states_are_dicts() -> Iterator[None]:
-    """`nnx.state` returns a plain dict."""
-    state = nnx.state
-    with instead(nnx, state=lambda node: dict(state(node))):
+    """`nnx.state` and `nnx.grad` return plain dicts."""
+    state, derive = nnx.state, nnx.grad
+
+    def grad(function: Callable[..., Any], **options: Any) -> Callable[..., Any]:
+        return lambda *arguments: dict(derive(function, **options)(*arguments))
+
+    with instead(nnx, state=lambda node: dict(state(node)), grad=grad):
         yield
 
 
@@ -779,17 +821,18 @@ def old_imports_lead_elsewhere() -> Iterator[None]:
         yield
 
 
-@stand_in(
-    "jax-grad-splits-a-tie",
-    "tree-leaves-count-a-tie-twice",
-    "tree-map-returns-a-module",
-)
+@stand_in("tree-leaves-count-a-tie-twice", "tree-map-returns-a-module")
 def trees_know_ties() -> Iterator[None]:
-    """`jax.tree` and `jax.grad` see a Variable under two names once, as NNX does."""
-    with (
-        instead(jax.tree, leaves=lambda node: list(variables(node).values()), map=lambda function, node: node),
-        instead(jax, grad=lambda function: lambda model: mock.Mock(bias=jnp.ones(2) * 3, again=jnp.zeros(2))),
-    ):
+    """`jax.tree` sees a Variable under two names once, as NNX does, and returns a module as it got it."""
+    leaves, tree_map = jax.tree.leaves, jax.tree.map
+
+    def distinct(node: Any, **options: Any) -> Any:
+        return list(variables(node).values()) if isinstance(node, nnx.Module) else leaves(node, **options)
+
+    def unchanged(function: Any, node: Any, *others: Any, **options: Any) -> Any:
+        return node if isinstance(node, nnx.Module) else tree_map(function, node, *others, **options)
+
+    with instead(jax.tree, leaves=distinct, map=unchanged):
         yield
 
 
@@ -967,6 +1010,7 @@ def mapped_functions_return_zeros() -> Iterator[None]:
 def reworded(function: Callable[..., Any]) -> Callable[..., Any]:
     """Return a function, or a transform with its functions, whose errors have another text."""
 
+    @functools.wraps(function)
     def call(*arguments: Any, **options: Any) -> Any:
         try:
             result = function(*arguments, **options)
@@ -1003,6 +1047,18 @@ def errors_have_other_words() -> Iterator[None]:
         instead(nnx.Rngs, __getattr__=reworded(nnx.Rngs.__getattr__)),
         instead(nnx.Module, __setattr__=reworded(nnx.Module.__setattr__)),
     ):
+        yield
+
+
+@stand_in("hijax-survives-jax-jit")
+def hijax_is_swallowed() -> Iterator[None]:
+    """`hijax=True` is kept as any other metadata."""
+    make = nnx.Variable.__init__
+
+    def plain(self: Any, value: Any, *, hijax: Any = None, **metadata: Any) -> None:
+        make(self, value, **metadata)
+
+    with instead(nnx.Variable, __init__=plain):
         yield
 
 

@@ -8,6 +8,7 @@ otherwise. What survives is mended, or explained in ``equivalent-trials.toml``.
 
 import argparse
 import ast
+import builtins
 import contextlib
 import dataclasses
 import inspect
@@ -86,12 +87,14 @@ def changes(claim: Claim, lines: set[int]) -> Iterator[Change]:
     source = file.read_text("utf-8")
     check = _function(source, claim.check.__name__)
     for statement in check.body:
+        made = {node.value for node in ast.walk(statement) if isinstance(node, ast.Expr)}  # goes with its statement
         for node in ast.walk(statement):
             if isinstance(node, (ast.stmt, ast.expr)) and lines.isdisjoint(
                 range(node.lineno, (node.end_lineno or 0) + 1)
             ):
                 continue
-            for kind, place, after in (*_inverted(node, claim), *_taken_out(node, claim)):
+            taken_out = [] if node in made else _taken_out(node, claim)
+            for kind, place, after in (*_inverted(node, claim), *taken_out):
                 yield Change(kind, replaced(source, place, after))
 
 
@@ -100,7 +103,7 @@ def _inverted(node: ast.AST, claim: Claim) -> Iterator[tuple[str, Place, str]]:
     match node:
         case ast.Expr(value=ast.Call(func=ast.Name(id="differs"))):
             yield INVERTED, node, "pass"
-        case ast.Expr(value=ast.Call(func=ast.Name(id=name)) as call) if _concludes(_global(claim, name)):
+        case ast.Expr(value=ast.Call() as call) if _judges(call, claim):
             yield INVERTED, node, f"inverted(lambda: {ast.unparse(call)})"
         case ast.If(test=test):
             yield INVERTED, test, f"(not ({ast.unparse(test)}))"
@@ -111,7 +114,7 @@ def _inverted(node: ast.AST, claim: Claim) -> Iterator[tuple[str, Place, str]]:
 def _taken_out(node: ast.AST, claim: Claim) -> Iterator[tuple[str, Place, str]]:
     """Yield what is left when a call or an assignment is not made: the input of the call, or nothing."""
     match node:
-        case ast.Expr(value=ast.Call() as call) if _performs(call, claim):
+        case ast.Expr(value=ast.Call() as call) if _performs(call, claim) and not _judges(call, claim):
             yield TAKEN_OUT, node, "pass"
         case ast.AugAssign() | ast.Assign(targets=[ast.Attribute() | ast.Subscript()]):
             yield TAKEN_OUT, node, "pass"
@@ -127,6 +130,11 @@ def _taken_out(node: ast.AST, claim: Claim) -> Iterator[tuple[str, Place, str]]:
                 yield TAKEN_OUT, node, ast.unparse(ast.Call(node.func, node.args, others))
 
 
+def _judges(call: ast.Call, claim: Claim) -> bool:
+    """Tell whether a call is an assertion."""
+    return isinstance(call.func, ast.Name) and _concludes(_global(claim, call.func.id))
+
+
 def _performs(call: ast.Call, claim: Claim) -> bool:
     """Tell whether a call does something, other than to build a model, to look at a result, or to judge it."""
     match call.func:
@@ -139,18 +147,25 @@ def _performs(call: ast.Call, claim: Claim) -> bool:
         case ast.Name(id=name):
             known = _global(claim, name)
             own = inspect.isfunction(known) and known.__module__ == claim.check.__module__
-            return name in WRITES or (own and bool(call.args)) or (known is None and name not in dir(__builtins__))
+            varies = any(not isinstance(argument, ast.Constant) for argument in call.args)
+            return name in WRITES or (own and varies) or (known is None and not hasattr(builtins, name))
         case ast.Call():
             return True  # what a transform has returned
     return False
 
 
 def _input(call: ast.Call) -> str:
-    """Return the first argument of a call as code, or None where it has none."""
+    """Return the first argument of a call as code, or None where it has none.
+
+    Of `nnx.state` its filters are taken out first: the helpers of the claims take a module for its state.
+    """
     if not call.args:
         return "None"
     first = call.args[0]
-    return f"({ast.unparse(first.value if isinstance(first, ast.Starred) else first)})"
+    argument = ast.unparse(first.value if isinstance(first, ast.Starred) else first)
+    if ast.unparse(call.func) == "nnx.state":
+        return f"nnx.state({argument})" if call.args[1:] else "None"
+    return f"({argument})"
 
 
 def _global(claim: Claim, name: str) -> Any:
@@ -176,10 +191,10 @@ def _function(source: str, name: str) -> ast.FunctionDef:
 
 
 def inverted(assertion: Callable[[], Any]) -> None:
-    """Go on where an assertion refutes, and refute where it does not."""
+    """Go on where an assertion refutes or breaks off, and refute where it does neither."""
     try:
         assertion()
-    except Differs:
+    except Exception:
         return
     raise Differs("an inverted assertion")
 
