@@ -74,7 +74,7 @@ def known(monkeypatch):
 
 
 def on_trial(name, seen=()):
-    return put_on_trial(name, trial.answer, set(seen))
+    return put_on_trial(name, trial.answer, trial.answer, set(seen))
 
 
 def survivors(name):
@@ -89,6 +89,12 @@ def test_a_claim_that_shows_the_write_has_no_survivors():
 
 def test_a_claim_that_shows_no_write_has_a_survivor():
     assert survivors("weak") == [f"{TAKEN_OUT}: add(store)  ->  pass"]
+
+
+def test_what_survives_is_asked_again_in_a_process_of_its_own():
+    same = Verdict(HOLDS)
+    result = put_on_trial("weak", lambda question: (same, {line + 1 for line in range(999)}), trial.answer, set())
+    assert [str(change.mutant) for change in result.survivors] == ["add(store)  ->  pass"]
 
 
 def test_a_claim_that_differs_is_turned_as_well():

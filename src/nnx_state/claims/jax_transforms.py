@@ -91,7 +91,8 @@ def jax_jit_can_return_the_module() -> None:
 def jax_jit_of_split_state() -> None:
     model = Layer()
     graph, state = nnx.split(model)
-    nnx.update(model, jax.jit(lambda state: nnx.state(bumped(nnx.merge(graph, state))))(state))
+    step = under(jax.jit, lambda state: nnx.state(bumped(nnx.merge(graph, state))))
+    nnx.update(model, step(state))
     count_is(model, 1.0)
 
 

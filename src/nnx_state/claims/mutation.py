@@ -179,7 +179,8 @@ def variable_can_be_added_later() -> None:
 )
 def variable_can_be_added_under_jit() -> None:
     model: Any = jitted(extend, Layer())
-    expect((names(model), read(model.extra).tolist()), (["bias", "count", "extra", "kernel"], [1.0, 1.0]))
+    expect(names(model), ["bias", "count", "extra", "kernel"])
+    expect(read(model.extra).tolist(), [1.0, 1.0])
 
 
 @claim("grad-keeps-a-count", "What a loss writes into a Variable comes back from `nnx.grad`.", SEE)

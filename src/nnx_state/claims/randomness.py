@@ -152,7 +152,8 @@ def nnx_jit_advances_rngs() -> None:
 def stored_rngs_are_state() -> None:
     model: Any = Layer()
     del model.count
-    nnx.split(model, nnx.Param)
+    _, params = nnx.split(model, nnx.Param)
+    expect(names(params), ["bias", "kernel"])
     model.rngs = nnx.Rngs(0)
     expect(names(nnx.state(model, nnx.Not(nnx.Param))), ["rngs.default.count", "rngs.default.key"])
     raises(lambda: nnx.split(model, nnx.Param), ValueError, "Non-exhaustive filters")

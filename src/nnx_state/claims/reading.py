@@ -53,8 +53,12 @@ def holds(variable: Any, number: Any, kind: str) -> None:
 
 @claim("value-attribute-writes", "`count.value += 1` adds one to what the Variable holds.", SEE, SEED)
 def value_attribute_writes() -> None:
-    count = zero()
-    quiet(lambda: set_value(count, value(count) + 1))
+    count: Any = zero()
+
+    def count_one() -> None:
+        count.value += 1
+
+    quiet(count_one)
     expect(float(read(count)), 1.0)
 
 

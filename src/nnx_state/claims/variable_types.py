@@ -131,8 +131,9 @@ def random_state_is_no_param() -> None:
     "lessons/freezing.md#the-base-of-an-adapter-is-a-param-too",
 )
 def lora_param_is_a_param() -> None:
-    found = {path.split(".")[-1] for path in names(nnx.state(adapted(), nnx.Param))}
+    found = {path.split(".")[-1] for path in names(adapted())}
     expect(sorted(found), ["bias", "kernel", "lora_a", "lora_b"])
+    expect(names(nnx.state(adapted(), nnx.Not(nnx.Param))), [])
     expect(issubclass(nnx.LoRAParam, nnx.Param), True)
 
 

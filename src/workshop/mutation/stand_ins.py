@@ -88,8 +88,6 @@ def nothing(*arguments: Any, **options: Any) -> None:
     "remat-keeps-a-count",
     "scan-carries-a-count",
     "scan-drops-what-is-shared",
-    "set-value-takes-another-dtype",
-    "set-value-takes-another-shape",
     "set-value-writes",
     "state-axes-keep-a-count-whole",
     "switch-keeps-a-count",
@@ -103,8 +101,27 @@ def nothing(*arguments: Any, **options: Any) -> None:
     "jit-reads-a-closure-once",
 )
 def writes_are_lost() -> Iterator[None]:
-    """A Variable keeps its value, whatever is written."""
-    with instead(nnx.Variable, set_value=nothing, __setitem__=nothing, value=property(nnx.Variable.get_value, nothing)):
+    """A Variable keeps its value, unless one of another shape is written."""
+    write = nnx.Variable.set_value
+
+    def lose(self: Any, value: Any) -> None:
+        if jnp.shape(value) != self.get_value().shape:
+            write(self, value)
+
+    with instead(nnx.Variable, set_value=lose, __setitem__=nothing, value=property(nnx.Variable.get_value, lose)):
+        yield
+
+
+@stand_in("set-value-takes-another-dtype", "set-value-takes-another-shape")
+def writes_keep_the_kind() -> Iterator[None]:
+    """What is written gets the dtype and the shape of what was there."""
+    write = nnx.Variable.set_value
+
+    def fit(self: Any, value: Any) -> None:
+        held = self.get_value()
+        write(self, jnp.broadcast_to(value, held.shape).astype(held.dtype))
+
+    with instead(nnx.Variable, set_value=fit):
         yield
 
 
@@ -671,22 +688,22 @@ def sow_keeps_the_last() -> Iterator[None]:
 # Types and arrays
 
 
-@stand_in(
-    "batch-stat-and-cache-are-no-params",
-    "classic-param-is-a-variable",
-    "type-has-a-linen-name",
-    "ema-averages-are-params",
-)
+@stand_in("batch-stat-and-cache-are-no-params", "ema-averages-are-params", "type-has-a-linen-name")
 def types_are_others() -> Iterator[None]:
-    """`nnx.BatchStat` is a Param, and `nnx.Param` is no Variable."""
-    other: Any = type("Param", (), {})
-    with instead(
-        nnx,
-        BatchStat=nnx.Param,
-        Param=other,
-        variable_name_from_type=lambda kind: kind.__name__,
-        EMA=lambda model, decay, only: mock.Mock(params=nnx.state(model, nnx.Cache)),
-    ):
+    """`nnx.BatchStat` is a kind of Param, the averages of `nnx.EMA` are BatchStats, and types have other names."""
+    stat: Any = type("BatchStat", (nnx.Param,), {})
+
+    def averages(model: Any, decay: float, only: Any) -> Any:
+        return mock.Mock(params=nnx.List([nnx.Cache(jnp.zeros(()))]))
+
+    with instead(nnx, BatchStat=stat, EMA=averages, variable_name_from_type=lambda kind: kind.__name__):
+        yield
+
+
+@stand_in("classic-param-is-a-variable")
+def params_are_apart() -> Iterator[None]:
+    """`nnx.Param` is no Variable."""
+    with instead(nnx, Param=type("Param", (), {})):
         yield
 
 
@@ -978,6 +995,7 @@ def scan_traces_each_layer() -> Iterator[None]:
     """`nnx.scan` calls the function once for each of four layers."""
     scan = nnx.scan
 
+    @functools.wraps(scan)
     def repeated(function: Callable[..., Any], **options: Any) -> Callable[..., Any]:
         def four_times(*arguments: Any) -> Any:
             return [function(*arguments) for _ in range(4)][-1]
@@ -989,18 +1007,24 @@ def scan_traces_each_layer() -> Iterator[None]:
 
 
 @stand_in(
+    "gradient-of-an-ensemble",
+    "scan-gives-the-numbers-of-a-loop",
     "state-axes-take-the-first-match",
     "vmap-cuts-a-model-without-members",
     "vmap-gives-the-numbers-of-a-batch",
-    "scan-gives-the-numbers-of-a-loop",
 )
-def mapped_functions_return_zeros() -> Iterator[None]:
-    """What `nnx.vmap` and `nnx.scan` return is one zero."""
+def mapped_functions_return_more() -> Iterator[None]:
+    """What `nnx.vmap` and `nnx.scan` return is greater by one, and has one more axis."""
 
-    def zero(function: Callable[..., Any], **options: Any) -> Callable[..., Any]:
-        return lambda *arguments: jnp.zeros(())
+    def more(transform: Callable[..., Any]) -> Callable[..., Any]:
+        @functools.wraps(transform)
+        def transformed(function: Callable[..., Any], **options: Any) -> Callable[..., Any]:
+            mapped = transform(function, **options)
+            return lambda *arguments: jnp.expand_dims(mapped(*arguments) + 1.0, -1)
 
-    with instead(nnx, vmap=zero, scan=zero):
+        return transformed
+
+    with instead(nnx, vmap=more(nnx.vmap), scan=more(nnx.scan)):
         yield
 
 

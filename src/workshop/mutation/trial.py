@@ -147,11 +147,16 @@ def _performs(call: ast.Call, claim: Claim) -> bool:
         case ast.Name(id=name):
             known = _global(claim, name)
             own = inspect.isfunction(known) and known.__module__ == claim.check.__module__
-            varies = any(not isinstance(argument, ast.Constant) for argument in call.args)
+            varies = any(not _is_constant(argument) for argument in call.args)
             return name in WRITES or (own and varies) or (known is None and not hasattr(builtins, name))
         case ast.Call():
             return True  # what a transform has returned
     return False
+
+
+def _is_constant(argument: ast.expr) -> bool:
+    """Tell a literal, and a dtype."""
+    return isinstance(argument, ast.Constant) or ast.unparse(argument).startswith("jnp.")
 
 
 def _input(call: ast.Call) -> str:
@@ -232,6 +237,9 @@ def _check(claim: Claim, source: str) -> Callable[[], None]:
     return check
 
 
+Asking = Callable[[Question], tuple[Verdict, set[int]]]
+
+
 class Asker:
     """Asks a worker that is started once, and again where a change ended it."""
 
@@ -243,11 +251,12 @@ class Asker:
         try:
             found: tuple[Verdict, set[int]] = self._worker.ask(question, LIMIT)
         except EndedError as ended:
-            return Verdict(CRASHED, f"the process ended: {ended.code}"), set()
+            how = "it did not end" if ended.code is None else f"exit code {ended.code}"
+            return Verdict(CRASHED, how), set()
         return found
 
     def close(self) -> None:
-        """End the worker."""
+        """End the worker; the next question starts another, in which nothing has run."""
         self._worker.close()
 
 
@@ -272,12 +281,13 @@ class Result:
     wrong: str = ""
 
 
-def put_on_trial(name: str, ask: Callable[[Question], tuple[Verdict, set[int]]], seen: set[str]) -> Result:
+def put_on_trial(name: str, ask: Asking, afresh: Asking, seen: set[str]) -> Result:
     """Try every change of one claim, and its stand-in.
 
     Args:
         name: the claim.
-        ask: what judges.
+        ask: what judges, one question after another in one process.
+        afresh: what judges in a process of its own: what survives may owe it to what ran before.
         seen: the verdicts of the published releases.
     """
     claim = claims()[name]
@@ -287,7 +297,8 @@ def put_on_trial(name: str, ask: Callable[[Question], tuple[Verdict, set[int]]],
         return result
     for change in changes(claim, ran):
         result.tried[change.kind] += 1
-        if ask(Question(name, change.mutant.source))[0] == verdict:
+        question = Question(name, change.mutant.source)
+        if ask(question)[0] == verdict and afresh(question)[0] == verdict:
             result.survivors.append(change)
     for stand_in in [key for key, one in STAND_INS.items() if name in one.turns]:
         turned, _ = ask(Question(name, stand_in=stand_in))
@@ -327,20 +338,26 @@ def main() -> int:
     chosen = [name for name, claim in known.items() if not wanted or {name, claim.topic} & wanted]
     reasons = {key: reason for key, reason in explained().items() if key[0] in chosen or key[0] not in known}
     seen = seen_on_releases()
-    askers: list[Asker] = [Asker() for _ in range(arguments.jobs)]
-    shares = [chosen[number :: arguments.jobs] for number in range(arguments.jobs)]
 
-    def share(number: int) -> list[Result]:
+    def share(names: list[str]) -> list[Result]:
         results = []
-        for name in shares[number]:
-            results.append(put_on_trial(name, askers[number], seen[name]))
+        ask = Asker()
+
+        def afresh(question: Question) -> tuple[Verdict, set[int]]:
+            ask.close()
+            return ask(question)
+
+        for name in names:
+            results.append(put_on_trial(name, ask, afresh, seen[name]))
             for line in told(results[-1], reasons):
                 print(line, flush=True)
-        askers[number].close()
+        ask.close()
         return results
 
+    shares = [chosen[number :: arguments.jobs] for number in range(arguments.jobs)]
+
     with ThreadPoolExecutor(arguments.jobs) as pool:
-        results = [result for part in pool.map(share, range(arguments.jobs)) for result in part]
+        results = [result for part in pool.map(share, shares) for result in part]
     return summary(results, reasons)
 
 
