@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import optax
 from flax import nnx
 
-from nnx_state.claims.compat import grad, layers, leaves, names, numbers, optimizer, read, update
+from nnx_state.claims.compat import grad, layers, leaves, names, numbers, optimizer, read, under, update
 from nnx_state.claims.registry import claim, differs, expect, raises
 
 GUIDE = "a guide of Flax"
@@ -118,12 +118,7 @@ def running_variance_is_biased() -> None:
 )
 def eval_in_jit_leaks() -> None:
     layer = norm()
-
-    def evaluate(layer: Any, x: Any) -> Any:
-        layer.eval()
-        return layer(x)
-
-    nnx.jit(evaluate)(layer, batch())
+    under(nnx.jit, lambda layer: layer.eval())(layer)
     if layer.use_running_average:
         differs("the caller's model is in evaluation mode afterwards")
 

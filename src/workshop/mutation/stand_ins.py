@@ -218,7 +218,8 @@ def jit_traces_once() -> Iterator[None]:
     compile_ = nnx.jit
 
     def jit(function: Callable[..., Any]) -> Callable[..., Any]:
-        compiled, results = compile_(function), []
+        compiled = compile_(function)
+        results: list[Any] = []
 
         def call(*arguments: Any) -> Any:
             if not results:
