@@ -99,8 +99,10 @@ def under(transform: Callable[..., Any], function: Callable[..., Any]) -> Callab
 
 
 def held_by(argument: Any) -> list[Any]:
-    """Return the leaves of a module, or those of any other argument."""
-    return list(leaves(argument).values()) if isinstance(argument, nnx.Module) else jax.tree.leaves(argument)
+    """Return the leaves of a module or of random streams, or those of any other argument."""
+    if isinstance(argument, nnx.Module | nnx.Rngs):
+        return list(leaves(nnx.state(argument)).values())
+    return jax.tree.leaves(argument)
 
 
 def loses(transform: Callable[..., Any], model: Any, write: Callable[[Any], Any] = bump) -> None:

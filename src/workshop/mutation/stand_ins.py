@@ -976,13 +976,14 @@ def every_draw_is_alike() -> Iterator[None]:
     "the-width-decides-the-kernel",
 )
 def layers_start_with_ones() -> Iterator[None]:
-    """Every initial number is one."""
+    """Every initial number is one, or that divided by the root of the inputs."""
     initialize = nnx.Linear.__init__
 
     def ones(self: Any, *sizes: int, **options: Any) -> None:
         initialize(self, *sizes, **options)
         for held in variables(self).values():
-            held.set_value(jnp.ones_like(held.get_value()))
+            size = held.shape[0] if held.ndim == 2 else 1
+            held.set_value(jnp.ones_like(held.get_value()) * (1.0 / jnp.sqrt(size)))
 
     with instead(nnx.Linear, __init__=ones), instead(jax.random, normal=lambda key, shape=(): jnp.ones(shape)):
         yield
