@@ -24,7 +24,7 @@ def variable_state_warns() -> None:
     warns(
         lambda: nnx.VariableState,
         DeprecationWarning,
-        "'VariableState' was removed, this is just an alias to 'Variable'",
+        "this is just an alias to 'Variable'",
     )
 
 
