@@ -63,6 +63,7 @@ def whole_state_resumes() -> None:
     train(*runs[0], 3)
     saved, target = ({"model": nnx.state(model), "optimizer": nnx.state(trained)} for model, trained in runs)
     restored = through_a_file(saved, target)
+    expect(restored["model"] is saved["model"], False)
     merged = [nnx.merge(nnx.split(node)[0], restored[name]) for node, name in zip(runs[1], restored, strict=True)]
     resumed = getattr(merged[1], "model", merged[0])  # an older optimizer holds its model
     paused = numbers(resumed)

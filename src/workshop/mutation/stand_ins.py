@@ -746,12 +746,12 @@ def arrays_have_another_class() -> Iterator[None]:
 def params_do_not_compute() -> Iterator[None]:
     """A Param is no operand of an array, and `jax.lax.stop_gradient` reads it."""
 
-    def refuse(self: Any, other: Any) -> Any:
+    def refuse(self: Any, other: Any = None) -> Any:
         raise TypeError("no operand")
 
     stop = jax.lax.stop_gradient
     with (
-        instead(nnx.Variable, __rmatmul__=refuse, __radd__=refuse),
+        instead(nnx.Variable, __jax_array__=refuse, __rmatmul__=refuse, __radd__=refuse),
         instead(jax.lax, stop_gradient=lambda x: stop(x.get_value())),
     ):
         yield
