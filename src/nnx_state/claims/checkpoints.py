@@ -11,10 +11,12 @@ import orbax.checkpoint as ocp
 from flax import nnx
 
 from nnx_state.claims.compat import Layer, grad, loss, numbers, optimizer, read, update, write
-from nnx_state.claims.registry import claim, differs, expect, raises
+from nnx_state.claims.registry import NotApplicable, claim, differs, expect, raises
 
 GUIDE = "a guide of Flax"
 ISSUE = "an issue of Flax"
+# What Orbax says where the target has another leaf than the checkpoint, today and before.
+ANOTHER = ("tree structures do not match", "Dict key mismatch")
 
 
 class Holder(nnx.Module):
@@ -57,13 +59,17 @@ def whole_state_resumes() -> None:
     for _ in range(2):
         model = Layer()
         runs.append((model, optimizer(model, optax.adam(0.1))))
+    fresh = numbers(runs[0][0])
     train(*runs[0], 3)
     saved, target = ({"model": nnx.state(model), "optimizer": nnx.state(trained)} for model, trained in runs)
     restored = through_a_file(saved, target)
+    expect(restored["model"] is saved["model"], False)
     merged = [nnx.merge(nnx.split(node)[0], restored[name]) for node, name in zip(runs[1], restored, strict=True)]
     resumed = getattr(merged[1], "model", merged[0])  # an older optimizer holds its model
+    paused = numbers(resumed)
     train(*runs[0], 3)
     train(resumed, merged[1], 3)
+    expect(len({str(state) for state in (fresh, paused, numbers(resumed))}), 3)
     expect(numbers(resumed) == numbers(runs[0][0]), True)
 
 
@@ -134,7 +140,7 @@ def restore_into_an_abstract_model() -> None:
 def new_variable_breaks_the_restore() -> None:
     model: Any = Layer()
     model.scale = nnx.Param(jnp.ones(()))
-    raises(lambda: through_a_file(nnx.state(Layer()), nnx.state(model)), ValueError)
+    raises(lambda: through_a_file(nnx.state(Layer()), nnx.state(model)), ValueError, ANOTHER)
 
 
 @claim(
@@ -156,7 +162,10 @@ def restore_without_a_target() -> None:
 )
 def orbax_knows_the_types() -> None:
     fresh = Holder(nnx.Param(jnp.array(0.0)))
-    restored = through_a_file(nnx.state(Holder(counter(3.0))), nnx.state(fresh))
+    try:
+        restored = through_a_file(nnx.state(Holder(counter(3.0))), nnx.state(fresh))
+    except (TypeError, ValueError):
+        return
     differs(f"nothing is raised: the Param holds {numbers(restored)['count']}")
 
 
@@ -166,7 +175,10 @@ def orbax_knows_the_types() -> None:
     "lessons/checkpoints.md#a-variable-has-another-type",
 )
 def orbax_keeps_the_dtype() -> None:
-    restored = through_a_file(nnx.state(Holder(counter(3))), nnx.state(Holder(counter(False))))
+    try:
+        restored = through_a_file(nnx.state(Holder(counter(3))), nnx.state(Holder(counter(False))))
+    except (TypeError, ValueError):
+        return
     differs(f"nothing is raised: a count of 3 is now {numbers(restored)['count']}")
 
 
@@ -193,6 +205,8 @@ def orbax_keeps_the_shape() -> None:
     "reference/checkpoints.md#a-save-in-the-background",
 )
 def save_holds_what_it_got() -> None:
+    if not hasattr(ocp.StandardCheckpointer, "wait_until_finished"):
+        raise NotApplicable(f"Orbax {ocp.__version__} saves before it returns")
     model = Holder(counter(1.0))
     restored = through_a_file(nnx.state(model), nnx.state(Holder(counter(0.0))), lambda: write(model.count, 2.0))
-    expect(numbers(restored), {"count": 1.0})
+    expect([numbers(restored), numbers(model)], [{"count": 1.0}, {"count": 2.0}])

@@ -52,7 +52,7 @@ class Worker(_worker.Worker):
 
 
 def _check(name: str) -> None:
-    claims()[name].check()
+    claims()[name].run()
 
 
 def _judged(check: Callable[[], None]) -> tuple[str, str]:
