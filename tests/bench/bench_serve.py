@@ -7,15 +7,9 @@ CPU seconds are those of the process that serves: a busy machine stretches them 
 Everything happens in a copy of the tree, whose first start finds nothing that was kept.
 """
 
-import shutil
-import statistics
-import time
 from pathlib import Path
 
-import psutil
 import pytest
-
-from harness.server import Server
 
 ROOT = Path(__file__).parents[2]
 # Where the mark of an edit goes: a file, a text that it has, what the edit makes of it; and the page that shows it.
