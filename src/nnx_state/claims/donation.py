@@ -208,7 +208,7 @@ def donate_argnames_deletes() -> None:
 )
 def cached_partial_donates() -> None:
     model = counting()
-    step: Any = nnx.cached_partial(nnx.jit(scale, donate_argnums=0), model)
+    step: Any = works(lambda: nnx.cached_partial(nnx.jit(scale, donate_argnums=0), model))
     for _ in range(2):
         works(step)
     count_is(model, 7.0)

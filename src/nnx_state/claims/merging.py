@@ -7,7 +7,7 @@ import jax.numpy as jnp
 from flax import nnx
 
 from nnx_state.claims.compat import Layer, bump, count_is, counted, leaves, loss, names, numbers, read
-from nnx_state.claims.registry import claim, expect, raises, works
+from nnx_state.claims.registry import claim, expect, need_keyword, raises, works
 
 SEE = "lessons/split-merge.md#see"
 FIT = "lessons/split-merge.md#an-update-that-does-not-fit"
@@ -177,6 +177,7 @@ def nnx_grad_of_two_states_keeps_a_count() -> None:
     LEVEL,
 )
 def a_merged_copy_loses_a_count() -> None:
+    need_keyword(nnx.merge, "copy")
     model = Layer()
     graph, params, rest = parted(model)
 
@@ -196,6 +197,7 @@ def a_merged_copy_loses_a_count() -> None:
     LEVEL,
 )
 def a_state_as_aux_keeps_a_count() -> None:
+    need_keyword(nnx.merge, "copy")
     model = Layer()
     graph, params, rest = parted(model)
 

@@ -12,7 +12,7 @@ import orbax.checkpoint as ocp
 from flax import nnx, serialization, traverse_util
 
 from nnx_state.claims.compat import Layer, leaves, numbers, read
-from nnx_state.claims.registry import claim, expect, raises, works
+from nnx_state.claims.registry import claim, expect, need, raises, works
 
 SEE = "lessons/checkpoints.md#see"
 RUN = "lessons/checkpoints.md#run"
@@ -51,6 +51,7 @@ def values(model: Any) -> list[int]:
 
 def plain(model: Any) -> Any:
     """Return the state of a model as a plain dict of arrays."""
+    need(nnx, "to_pure_dict")
     return nnx.to_pure_dict(nnx.state(model))
 
 

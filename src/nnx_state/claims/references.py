@@ -42,7 +42,7 @@ def made_with(*spellings: str) -> Any:
 
 @claim(
     "reference-holds-a-reference",
-    "A Variable that is made with `ref=True` is a reference of JAX among the leaves of its state, and reads as an array.",
+    "A Variable that is made with `ref=True` is a reference of JAX in the leaves of its state, and reads as an array.",
     "lessons/reading-writing.md#see",
 )
 def reference_holds_a_reference() -> None:
