@@ -3,6 +3,7 @@
 A claim about behaviour uses these names, so that a rename alone refutes nothing; the renames have claims of their own.
 """
 
+import contextlib
 import inspect
 from collections.abc import Callable
 from typing import Any
@@ -11,7 +12,7 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
-from nnx_state.claims.registry import differs, expect
+from nnx_state.claims.registry import differs, expect, need
 
 # The text by which releases from 0.10.0 to 0.10.4 refuse a plain array in a module.
 NO_ARRAYS = "Arrays leaves are not supported"
@@ -228,3 +229,12 @@ def traces(function: Callable[..., Any]) -> tuple[Callable[..., Any], list[int]]
 def layers(*modules: Any) -> Any:
     """Return modules in what holds several of them: `nnx.List`, or a list where a module takes one."""
     return nnx.List(modules) if hasattr(nnx, "List") and VERSION >= (0, 12, 0) else list(modules)
+
+
+def tree_mode() -> contextlib.ExitStack:
+    """Return a context in which NNX takes modules for trees, as it is announced to do by default."""
+    need(nnx, "set_graph_mode", "set_graph_updates")
+    modes = contextlib.ExitStack()
+    for switch in ("set_graph_mode", "set_graph_updates"):
+        modes.enter_context(getattr(nnx, switch)(False))
+    return modes
