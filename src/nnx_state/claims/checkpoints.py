@@ -80,9 +80,14 @@ def whole_state_resumes() -> None:
 )
 def params_are_enough() -> None:
     saved, fresh = (nnx.BatchNorm(2, momentum=0.5, rngs=nnx.Rngs(0)) for _ in range(2))
+    write(saved.scale, jnp.full(2, 2.0))
     batch: Any = jnp.array([[4.0, 4.0], [6.0, 6.0]])
     saved(batch)
-    nnx.update(fresh, through_a_file(nnx.state(saved, nnx.Param), nnx.state(fresh, nnx.Param)))
+    params = nnx.state(saved, nnx.Param)
+    restored = through_a_file(params, nnx.state(fresh, nnx.Param))
+    expect(restored is params, False)
+    nnx.update(fresh, restored)
+    expect(read(fresh.scale).tolist(), [2.0, 2.0])
     outputs = []
     for layer in (saved, fresh):
         layer.use_running_average = True
@@ -129,7 +134,11 @@ def abstract_model_is_a_target() -> None:
 )
 def restore_into_an_abstract_model() -> None:
     saved, fresh = Layer(count=counter(7.0)), nnx.eval_shape(Layer)
-    nnx.update(fresh, through_a_file(nnx.state(saved), nnx.state(fresh)))
+    state = nnx.state(saved)
+    restored = through_a_file(state, nnx.state(fresh))
+    expect(restored is state, False)
+    nnx.update(fresh, restored)
+    expect(isinstance(read(fresh.count), jax.Array), True)
     expect(numbers(fresh) == numbers(saved), True)
 
 
@@ -192,8 +201,10 @@ def orbax_keeps_the_dtype() -> None:
 def orbax_keeps_the_shape() -> None:
     seen = []
     for fresh in ([0.0], [0.0, 0.0, 0.0]):
+        state, target = nnx.state(Holder(counter([3.0, 4.0]))), nnx.state(Holder(counter(fresh)))
+        expect([numbers(state), numbers(target)], [{"count": [3.0, 4.0]}, {"count": fresh}])
         try:
-            restored = through_a_file(nnx.state(Holder(counter([3.0, 4.0]))), nnx.state(Holder(counter(fresh))))
+            restored = through_a_file(state, target)
         except ValueError:
             continue
         seen.append(f"{numbers(restored)['count']}")

@@ -122,7 +122,7 @@ def integer_variable_under_grad() -> None:
 def integer_variable_under_jax_grad() -> None:
     if jax.tree_util.all_leaves([Layer()]):
         raise NotApplicable("`jax.grad` takes no module")
-    expect(names(jax.grad(loss)(untagged(5.0))), ["bias", "count", "kernel"])
+    expect(numbers(jax.grad(loss)(untagged(5.0)))["count"], 0.0)
     raises(lambda: jax.grad(loss)(untagged(5)), TypeError, REAL)
 
 

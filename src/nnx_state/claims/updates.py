@@ -21,6 +21,7 @@ GUIDE = "a guide of Flax"
 def update_wants_every_leaf() -> None:
     model = Layer()
     part = nnx.state(Layer(bias=lambda zeros: nnx.Param(zeros + 1.0)), nnx.Param)
+    expect(sorted(leaves(part)), ["bias", "kernel"])
     try:
         nnx.update(model, part)
     except (KeyError, ValueError):
