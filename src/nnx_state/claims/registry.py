@@ -201,14 +201,14 @@ def works(call: Callable[[], Any]) -> Any:
 
 def raises(
     call: Callable[[], Any],
-    kind: type[Exception] | tuple[type[Exception], ...],
+    kind: type[Exception] | tuple[type[Exception], ...] | str,
     text: str | tuple[str, ...] = "",
 ) -> None:
     """Go on where a call raises an exception of a kind whose message holds a text.
 
     Args:
         call: the function.
-        kind: the class, or those of different releases.
+        kind: the class, or those of different releases; its name where it has moved between modules.
         text: the text, or those of different releases, of which one is enough.
 
     Raises:
@@ -220,7 +220,8 @@ def raises(
     except (Differs, NotApplicable):
         raise
     except Exception as error:
-        if not (isinstance(error, kind) and any(each in str(error) for each in texts)):
+        of_kind = type(error).__name__ == kind if isinstance(kind, str) else isinstance(error, kind)
+        if not (of_kind and any(each in str(error) for each in texts)):
             raise Differs(told(error)) from None
     else:
         raise Differs(f"nothing is raised, the result is a {type(value).__name__}")
