@@ -319,7 +319,6 @@ def grad_takes_every_variable() -> Iterator[None]:
     "classic-params-get-gradients",
     "diffstate-names-argument-and-filter",
     "grad-sums-over-a-tie",
-    "gradient-of-an-ensemble",
     "plain-optax-trains-the-params",
     "the-loss-moves-a-tagged-counter",
     "value-and-grad-returns-both",
