@@ -46,9 +46,16 @@ def product(model: Any) -> Any:
     return jnp.sum(read(model.encoder) * read(model.decoder))
 
 
-def extend(model: Any) -> None:
-    """Add a Variable to a model."""
+def extend(model: Any) -> Any:
+    """Add a Variable to a model, and return what it holds."""
     model.extra = nnx.Variable(jnp.ones(2))
+    return read(model.extra)
+
+
+def count_plain(model: Any) -> Any:
+    """Count one in a plain number, and return the count."""
+    bump_plain(model)
+    return model.count
 
 
 def replace(model: Any) -> None:
@@ -196,7 +203,7 @@ def tree_mode_grad_of_two_states() -> None:
 def tree_mode_gives_back_a_new_variable() -> None:
     with tree_mode():
         model = Layer()
-        nnx.jit(extend)(model)
+        expect(nnx.jit(extend)(model).tolist(), [1.0, 1.0])
         if not hasattr(model, "extra"):
             differs(f"the state of the model holds {names(model)}")
 
@@ -221,7 +228,7 @@ def jit_gives_back_a_replaced_variable() -> None:
 def tree_mode_gives_back_a_number() -> None:
     with tree_mode():
         model = Layer(count=0)
-        nnx.jit(bump_plain)(model)
+        expect(float(nnx.jit(count_plain)(model)), 1.0)
         expect(model.count, 1.0)
 
 
@@ -254,7 +261,9 @@ def tree_mode_optimizer_leaves_a_count() -> None:
     with tree_mode():
         model = Layer(nnx.Variable(jnp.array(5.0)))
         trained, before = optimizer(model, optax.sgd(0.1)), copies(model)
-        update(trained, model, nnx.grad(counted)(model))
+        grads: Any = nnx.grad(counted)(model)
+        expect(numbers(nnx.state(grads))["count"], 10.0)
+        update(trained, model, grads)
         expect(moved(before, model), ["bias", "kernel"])
 
 

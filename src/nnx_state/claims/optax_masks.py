@@ -12,6 +12,7 @@ from nnx_state.claims.compat import (
     Layer,
     copies,
     grad,
+    leaves,
     loss,
     moved,
     optimizer,
@@ -99,7 +100,7 @@ def stepping(transformation: Any) -> tuple[Any, Callable[[], float], list[int]]:
         traced.append(1)
         before, grads = read(model.bias), grad(loss, model)
         update(trained, model, grads)
-        return (before - read(model.bias)) / read(grads["bias"])
+        return (before - read(model.bias)) / read(leaves(grads)["bias"])
 
     compiled: Any = nnx.jit(step)
     return trained, lambda: round(float(compiled(model, trained)[0]), 4), traced
@@ -210,6 +211,7 @@ def a_scheduled_rate_is_written_over() -> None:
     trained, step, _ = stepping(injected(optax.linear_schedule(0.5, 0.1, 4)))
     expect([works(step), works(step)], [0.5, 0.4])
     write(rate_of(trained), jnp.asarray(9.0, jnp.float32))
+    expect(float(read(rate_of(trained))), 9.0)
     expect([step(), round(float(read(rate_of(trained))), 4)], [0.3, 0.3])
 
 

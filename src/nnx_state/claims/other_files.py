@@ -64,8 +64,10 @@ def from_orbax(saved: Any, target: Any = None) -> Any:
     """Save a tree with Orbax, and return what it restores: into a target, if there is one."""
     with tempfile.TemporaryDirectory() as folder:
         checkpointer = ocp.StandardCheckpointer()
-        checkpointer.save(f"{folder}/state", saved)
-        getattr(checkpointer, "wait_until_finished", lambda: None)()  # older releases wait in `save`
+        try:
+            checkpointer.save(f"{folder}/state", saved)
+        finally:  # a save that is refused leaves a thread behind that writes to the folder
+            getattr(checkpointer, "wait_until_finished", lambda: None)()  # older releases wait in `save`
         return checkpointer.restore(f"{folder}/state", target)
 
 

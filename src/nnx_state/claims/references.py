@@ -108,10 +108,11 @@ def reference_outlives_jax_checkpoint() -> None:
 def reference_outlives_nnx_grad() -> None:
     def visit(model: Any) -> Any:
         bump(model)
-        return loss(model)
+        return loss(model), read(model.count)
 
     model = referring()
-    works(lambda: nnx.grad(visit)(model))
+    _, inside = works(lambda: nnx.grad(visit, has_aux=True)(model))
+    expect(float(inside), 1.0)
     count_is(model, 1.0)
 
 

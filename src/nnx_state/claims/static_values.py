@@ -72,6 +72,7 @@ def jit_sees_a_list_changed_in_place() -> None:
     call: Any = nnx.jit(lambda model: model(1.0))
     expect(float(works(lambda: call(model))), 1.0)
     model.settings.append("dropout")
+    expect(model(1.0), 2.0)
     expect(float(works(lambda: call(model))), 2.0)
 
 
@@ -86,6 +87,7 @@ def jit_sees_a_dict_changed_in_place() -> None:
     call: Any = nnx.jit(lambda model: model(1.0))
     expect(float(works(lambda: call(model))), 1.0)
     model.settings["scale"] = 3.0
+    expect(model(1.0), 3.0)
     expect(float(works(lambda: call(model))), 3.0)
 
 
