@@ -184,6 +184,7 @@ def reset_keeps_the_shape() -> None:
     make: Any = nnx.vmap(lambda start: average(), in_axes=0, out_axes=0)
     metric = works(lambda: make(jnp.arange(3)))
     write(metric.total, jnp.ones(3))
+    expect(numbers(nnx.state(metric))["total"], [1.0, 1.0, 1.0])
     metric.reset()
     expect(numbers(nnx.state(metric)), {"count": [0, 0, 0], "total": [0.0, 0.0, 0.0]})
 
