@@ -184,6 +184,12 @@ def mistake(session: nox.Session) -> None:
 
 
 @nox.session
+def trial(session: nox.Session) -> None:
+    """Invert each assertion of the claims, take out each call, and list what survives; ``-- NAME …`` for some."""
+    run(session, "workshop.mutation.trial", *session.posargs)
+
+
+@nox.session
 def matrix(session: nox.Session) -> None:
     """Run all claims on every release of Flax that matters; ``-- --help`` says what else it can do."""
     run(session, "workshop.releases.matrix", *session.posargs)

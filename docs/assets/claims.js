@@ -1,62 +1,102 @@
-// Filters and a comparison for the table of claims. Without this script the whole table stands there.
-const region = document.querySelector(".claims")
-const table = region.querySelector("table")
-const releases = [...table.tHead.rows[0].cells].slice(1).map((cell) => cell.textContent)
-const bodies = [...table.tBodies].map((body) => ({ body, title: body.rows[0], rows: [...body.rows].slice(1) }))
-const verdictOf = (row, release) => row.cells[releases.indexOf(release) + 1].querySelector("b").textContent
-const verdicts = ["holds", "differs", "not applicable", "crashed"]
+// The search over all claims. The data is fetched when it is first needed; without this script the topics stand there.
+const form = document.querySelector(".claims__form")
+const found = document.querySelector(".claims__found")
+const status = form.querySelector("[role=status]")
 
-const form = document.createElement("form")
-form.className = "claims__form"
-const field = (name, title, control) =>
-  `<div><label for="claims-${name}">${title}</label>${control.replace(">", ` id="claims-${name}" name="${name}">`)}</div>`
-const choice = (name, title, all) => field(name, title, `<select><option value="">${all}</option></select>`)
-form.innerHTML = `
-  ${field("text", "Search the claims", '<input type="search">')}
-  ${choice("topic", "Topic", "all")}
-  ${choice("verdict", "Verdict", "any")}
-  ${choice("release", "On release", "any")}
-  <div class="claims__pair">${choice("from", "Changed from", "–")}${choice("to", "to", "–")}</div>
-  <button type="reset" class="md-button">Show all</button>
-  <p role="status"></p>`
-const fill = (name, values, texts = values) =>
-  values.forEach((value, place) => form.elements[name].add(new Option(texts[place], value)))
-fill("topic", bodies.map(({ body }) => body.dataset.topic), bodies.map(({ title }) => title.textContent))
-fill("verdict", verdicts)
-for (const name of ["release", "from", "to"]) fill(name, releases)
-region.before(form)
+let fetched
+const load = () => (fetched ??= fetch("verdicts.json").then((answer) => answer.json()))
 
-const matches = (row, topic, wanted) => {
-  if (wanted.topic && wanted.topic !== topic) return false
-  if (wanted.text && !row.textContent.toLowerCase().includes(wanted.text.toLowerCase())) return false
-  const among = wanted.release ? [wanted.release] : releases
-  if (wanted.verdict && !among.some((release) => verdictOf(row, release) === wanted.verdict)) return false
-  return !(wanted.from && wanted.to) || verdictOf(row, wanted.from) !== verdictOf(row, wanted.to)
+// A word is found where a word of the text begins with it: `grad` finds `nnx.grad`, `array` finds `arrays`.
+const words = (text) => text.toLowerCase().match(/\w+/g) ?? []
+const matchesText = (text, query) => {
+  const known = words(text)
+  return words(query).every((wanted) => known.some((word) => word.startsWith(wanted)))
 }
 
-const show = () => {
-  const wanted = Object.fromEntries(new FormData(form))
-  const columns = wanted.from && wanted.to ? [wanted.from, wanted.to] : wanted.release ? [wanted.release] : releases
-  let count = 0
-  for (const { body, title, rows } of bodies) {
-    for (const row of rows) {
-      row.hidden = !matches(row, body.dataset.topic, wanted)
-      count += !row.hidden
-    }
-    body.hidden = rows.every((row) => row.hidden)
-    title.cells[0].colSpan = columns.length + 1
+const matches = (name, claim, topics, wanted) => {
+  const { verdicts } = claim
+  if (wanted.topic && wanted.topic !== claim.topic) return false
+  if (wanted.text && !matchesText(`${name} ${claim.statement} ${topics[claim.topic]}`, wanted.text)) return false
+  const among = wanted.release ? [verdicts[wanted.release]] : Object.values(verdicts)
+  if (wanted.verdict && !among.includes(wanted.verdict)) return false
+  return !(wanted.from && wanted.to) || verdicts[wanted.from] !== verdicts[wanted.to]
+}
+
+// Neighbouring releases with one verdict are told as one: "0.8.5 to 0.10.7 differs".
+const spans = (verdicts) => {
+  const runs = []
+  for (const [release, verdict] of Object.entries(verdicts)) {
+    const last = runs.at(-1)
+    if (last?.verdict === verdict && !release.includes(" ")) last.to = release
+    else runs.push({ from: release, to: release, verdict })
   }
-  for (const row of table.rows)
-    if (row.cells.length > 1)
-      releases.forEach((release, place) => (row.cells[place + 1].hidden = !columns.includes(release)))
-  const compared = wanted.from && wanted.to ? ` changed from ${wanted.from} to ${wanted.to}` : ""
-  form.querySelector("[role=status]").textContent = `${count} claims${compared}`
+  return runs.map(({ from, to, verdict }) => `${from === to ? from : `${from} to ${to}`} ${verdict}`)
+}
+
+const told = ({ verdicts, said }, { from, to, release }) => {
+  const one = (name) => `${name} ${verdicts[name]}${said[name] ? `: ${said[name]}` : ""}`
+  if (from && to) return [one(from), one(to)]
+  return release ? [one(release)] : [spans(verdicts).join(" · ")]
+}
+
+const rich = (markdown) => {
+  const shown = document.createElement("span")
+  markdown.split("`").forEach((part, place) => {
+    const piece = document.createElement(place % 2 ? "code" : "span")
+    piece.textContent = part
+    shown.append(piece)
+  })
+  return shown
+}
+
+const item = ([name, claim], wanted) => {
+  const entry = document.createElement("li")
+  const link = document.createElement("a")
+  link.href = `${claim.topic}/#${name}`
+  link.append(rich(claim.statement))
+  entry.append(link)
+  for (const line of told(claim, wanted)) {
+    const happened = document.createElement("p")
+    happened.append(rich(line))
+    entry.append(happened)
+  }
+  return entry
+}
+
+const remember = (wanted) => {
   const query = new URLSearchParams(Object.entries(wanted).filter(([, value]) => value)).toString()
   history.replaceState(null, "", `${location.pathname}${query && "?"}${query}${location.hash}`)
 }
 
+const show = async () => {
+  const wanted = Object.fromEntries(new FormData(form))
+  remember(wanted)
+  const asked = Object.values(wanted).some(Boolean)
+  const { claims, topics } = asked ? await load() : { claims: {}, topics: {} }
+  if (JSON.stringify(Object.fromEntries(new FormData(form))) !== JSON.stringify(wanted)) return // a newer choice
+  const chosen = Object.entries(claims).filter(([name, claim]) => matches(name, claim, topics, wanted))
+  const list = document.createElement("ol")
+  list.append(...chosen.map((entry) => item(entry, wanted)))
+  found.replaceChildren(...(chosen.length ? [list] : []))
+  const half = Boolean(wanted.from) !== Boolean(wanted.to)
+  const compared = wanted.from && wanted.to ? ` changed from ${wanted.from} to ${wanted.to}` : ""
+  status.textContent = half ? "Choose the other release too." : asked ? `${chosen.length} claims${compared}` : ""
+}
+
+// Each claim once stood on this page: its address leads on to the page of its topic.
+const lead = async () => {
+  const name = decodeURIComponent(location.hash.slice(1))
+  if (!name || document.getElementById(name)) return
+  const { claims, retired } = await load()
+  const today = retired[name] ?? name
+  if (claims[today]) location.replace(`${claims[today].topic}/#${today}`)
+}
+
 for (const [name, value] of new URLSearchParams(location.search)) if (form.elements[name]) form.elements[name].value = value
+form.addEventListener("focusin", load)
 form.addEventListener("input", show)
 form.addEventListener("submit", (event) => event.preventDefault())
 form.addEventListener("reset", () => setTimeout(show))
+addEventListener("hashchange", lead)
+lead()
 show()

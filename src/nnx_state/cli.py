@@ -104,10 +104,15 @@ def claims(
     names: Annotated[list[str] | None, typer.Argument(metavar="[ID]...", help="The claims; all by default.")] = None,
     topic: Annotated[str, typer.Option(metavar="TOPIC", help="All claims of a topic.")] = "",
     jobs: Annotated[int, typer.Option(min=1, help="How many claims run at a time.")] = 1,
+    every: Annotated[bool, typer.Option("--all", help="Show those that are as published, too.")] = False,
     form: As = Format.TEXT,
 ) -> None:
-    """Run the claims of the site on your Flax. Exit codes: 0 all as published, 1 some differ, 2 not comparable."""
-    for outcome in claims_verbs.check(names or [], topic, jobs):
+    """Run the claims of the site on your Flax, and show which are not as published.
+
+    A release without published verdicts is compared with the nearest one. Exit codes: 0 all as published, 1 some
+    differ, 2 it could not be run.
+    """
+    for outcome in claims_verbs.check(names or [], topic, jobs, every):
         _print(outcome, form)
     raise typer.Exit(outcome.code)
 

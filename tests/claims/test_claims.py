@@ -2,9 +2,11 @@
 
 import os
 import re
+import warnings
 from pathlib import Path
 
 import pytest
+from flax import nnx
 
 from nnx_state.claims import published, registry
 from nnx_state.claims.compat import VERSION
@@ -22,9 +24,14 @@ from nnx_state.claims.registry import (
     claims,
     expect,
     judge,
+    named,
     need,
+    need_keyword,
     raises,
+    warns,
+    works,
 )
+from nnx_state.claims.retired import RETIRED
 from nnx_state.claims.running import Worker, run
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -38,7 +45,7 @@ def test_there_are_many_claims():
     assert len([claim for claim in CLAIMS if claim.source == SEED]) >= 12
     assert {claim.topic for claim in CLAIMS} == set(TOPICS)
     files = {path.stem for path in registry.source_files()}
-    others = {"__init__", "published", "running", "verbs"}
+    others = {"__init__", "published", "retired", "running", "verbs"}
     assert {path.stem for path in Path(registry.__file__).parent.glob("*.py")} == files | others
 
 
@@ -105,17 +112,93 @@ def test_a_page_cites_claims_that_hold():
         ),
         (lambda: need(registry, "claim"), Verdict(HOLDS)),
         (lambda: need(registry, "view"), Verdict(NOT_APPLICABLE, "there is no nnx_state.claims.registry.view")),
-        (lambda: {}["a"], Verdict(DIFFERS, "KeyError: 'a'")),
+        (lambda: raises(lambda: int("x"), (KeyError, ValueError), ("no such text", "invalid")), Verdict(HOLDS)),
+        (lambda: raises(lambda: expect(1, 2), Exception), Verdict(DIFFERS, "1, not 2")),
+        (lambda: works(lambda: 3), Verdict(HOLDS)),
+        (lambda: works(lambda: {}["a"]), Verdict(DIFFERS, "KeyError: 'a'")),
+        (
+            lambda: works(lambda: need(registry, "view")),
+            Verdict(NOT_APPLICABLE, f"there is no {registry.__name__}.view"),
+        ),
+        (lambda: warns(deprecated, DeprecationWarning, "it is old"), Verdict(HOLDS)),
+        (
+            lambda: warns(deprecated, DeprecationWarning, "it is new"),
+            Verdict(DIFFERS, "the warning is another, DeprecationWarning: it is old"),
+        ),
+        (
+            lambda: warns(deprecated, UserWarning, "it is old"),
+            Verdict(DIFFERS, "the warning is another, DeprecationWarning: it is old"),
+        ),
+        (lambda: warns(dict, UserWarning, "old"), Verdict(DIFFERS, "there is no warning")),
+        (lambda: need_keyword(nnx.split, "filters"), Verdict(HOLDS)),
+        (lambda: need_keyword(nnx.split, "copy"), Verdict(NOT_APPLICABLE, "nnx.split takes no copy=")),
+        (lambda: {}["a"], Verdict(CRASHED, "KeyError: 'a'")),
     ],
 )
 def test_a_check_has_one_verdict(check, verdict):
     assert judge(check) == verdict
 
 
-def register(monkeypatch, check):
+def register(monkeypatch, check, statement="A claim.", **options):
     monkeypatch.setattr(registry, "_CLAIMS", {})
-    claim("a-claim", "A claim.", "lessons/homes.md")(check)
+    claim("a-claim", statement, "lessons/homes.md", **options)(check)
     return registry._CLAIMS["a-claim"]
+
+
+def look_up():
+    return {}["a"]
+
+
+def test_an_exception_says_something_of_a_claim_where_the_claim_expects_it(monkeypatch):
+    assert judge(register(monkeypatch, look_up).run) == Verdict(CRASHED, "KeyError: 'a'")
+    assert judge(register(monkeypatch, look_up, instead="'b'").run) == Verdict(CRASHED, "KeyError: 'a'")
+    for texts in ("'a'", ("'b'", "'a'")):
+        assert judge(register(monkeypatch, look_up, instead=texts).run) == Verdict(DIFFERS, "KeyError: 'a'")
+
+
+def test_the_names_of_a_statement_are_read_from_its_code():
+    assert named("A sentence about nnx.Param without code.") == []
+    statement = "`nnx.List.append` and `nnx.grad(f, argnums=nnx.DiffState(0, nnx.Param))`, `jax.nnx.x`, and `nnx.grad`."
+    assert named(statement) == ["nnx.List.append", "nnx.grad", "nnx.DiffState", "nnx.Param", "nnx.x"]
+
+
+@pytest.mark.parametrize("name", ["nnx.no_such_name", "nnx.List.no_such_name"])
+def test_a_claim_about_a_name_that_does_not_exist_never_holds(monkeypatch, name):
+    seen = []
+    one = register(monkeypatch, lambda: seen.append(1), f"`{name}(x)` does something.")
+    short = name.removeprefix("nnx.")
+    assert judge(one.run) == Verdict(NOT_APPLICABLE, f"there is no {name if '.' not in short else short}")
+    assert seen == []
+
+
+@pytest.mark.parametrize("one", [claim for claim in CLAIMS if named(claim.statement)], ids=lambda one: one.name)
+def test_a_claim_asks_for_every_name_of_its_statement(monkeypatch, one):
+    for name in named(one.statement):
+        first = name.split(".")[1]
+        with monkeypatch.context() as patch, warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            patch.setattr(registry, "need_name", absent(f"nnx.{first}"))
+            assert judge(one.run) == Verdict(NOT_APPLICABLE, f"there is no nnx.{first}")
+
+
+def absent(missing):
+    """Return what asks for a name of NNX on a release that lacks one."""
+
+    def need_name(name):
+        if ".".join(name.split(".")[:2]) == missing:
+            raise NotApplicable(f"there is no {missing}")
+
+    return need_name
+
+
+def test_a_name_that_is_gone_never_returns_and_leads_to_another():
+    known = claims()
+    assert set(RETIRED).isdisjoint(known)
+    assert set(RETIRED.values()) <= set(known)
+
+
+def deprecated():
+    warnings.warn("it is old", DeprecationWarning, stacklevel=1)
 
 
 def test_a_claim_knows_its_lines(monkeypatch):

@@ -8,7 +8,8 @@ import pytest
 
 from nnx_state._outcome import RefusedError
 from nnx_state.claims import published, registry, verbs
-from nnx_state.claims.registry import DIFFERS, Verdict, claims
+from nnx_state.claims.registry import DIFFERS, HOLDS, Verdict, claims
+from nnx_state.claims.retired import RETIRED
 
 NAME = "jax-grad-takes-every-leaf"
 
@@ -21,14 +22,24 @@ def nnx_state(*arguments):
 
 
 def test_a_claim_is_run_and_compared():
-    done = nnx_state(NAME)
+    done = nnx_state(NAME, "--all")
     assert done.returncode == 0
     assert f"- `{NAME}` holds" in done.stdout
-    assert "1 holds, all as published" in done.stdout
+    assert "1 holds; all as those published for Flax" in done.stdout
+    assert done.stderr == ""  # the libraries warn, and nobody asked
+
+
+def test_what_is_as_published_is_shown_only_if_asked():
+    assert NAME not in nnx_state(NAME).stdout
+
+
+def test_a_claim_is_found_by_a_name_that_it_had():
+    old, new = next(iter(RETIRED.items()))
+    assert f"- `{new}` " in nnx_state(old, "--all").stdout
 
 
 def test_a_topic_is_run_as_json():
-    done = nnx_state("--topic", "seeds", "--jobs", "2", "--format", "json")
+    done = nnx_state("--topic", "seeds", "--jobs", "2", "--all", "--format", "json")
     assert done.returncode == 0
     *cells, last = map(json.loads, done.stdout.splitlines())
     assert {cell["claim"] for cell in cells} == {name for name, one in claims().items() if one.topic == "seeds"}
@@ -38,7 +49,7 @@ def test_a_topic_is_run_as_json():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["nothing"], "No claim is named 'nothing': the page Claims lists their names."),
+        (["nothing"], "No claim is named 'nothing': the pages of the claims list their names."),
         (["--topic", "nothing"], "No topic is named 'nothing': choose one of "),
         (["--jobs", "0"], "greater than or equal to 1"),
     ],
@@ -63,10 +74,22 @@ def test_a_verdict_that_differs_from_the_published_one_fails(monkeypatch):
     assert outcome.data["differences"] == [f"{NAME}: published as holds, measured as differs (inverted)"]
 
 
-def test_without_a_published_column_nothing_is_compared(monkeypatch):
-    outcome = last_of(monkeypatch, Verdict(DIFFERS, "new"), release="99.0.0")
-    assert outcome.code == 2
-    assert "Nothing is published for this release, so that nothing was compared. Published are 0.8.5," in outcome.text
+def test_without_a_column_of_its_own_a_release_is_compared_with_the_nearest(monkeypatch):
+    _, columns = published.load()
+    newest = published.nearest("99.0.0", columns)
+    outcome = last_of(monkeypatch, columns[newest].verdicts[NAME], release="99.0.0")
+    assert outcome.code == 0
+    assert f"Nothing is published for Flax 99.0.0: the nearest release is {newest}." in outcome.text
+    assert last_of(monkeypatch, Verdict(DIFFERS, "new"), release="99.0.0").code == 1
+
+
+def test_a_python_on_which_a_verdict_is_another_is_compared_with_its_own(monkeypatch):
+    other = Verdict(DIFFERS, "on this Python alone")
+    column = published.Column("3.99.1", verdicts={NAME: Verdict(HOLDS)}, elsewhere={"3.98": {NAME: other}})
+    monkeypatch.setattr(published, "load", lambda: ("", {"1.0.0": column}))
+    for python, code in (("3.98.7", 0), ("3.99.1", 1)):
+        monkeypatch.setattr(verbs.platform, "python_version", lambda python=python: python)
+        assert last_of(monkeypatch, other, release="1.0.0").code == code
 
 
 def test_an_inverted_claim_is_noticed(monkeypatch):
@@ -74,7 +97,7 @@ def test_an_inverted_claim_is_noticed(monkeypatch):
 
     def inverted():
         try:
-            claims()[NAME].check()
+            claims()[NAME].run()
         except registry.Differs:
             return
         raise registry.Differs("it holds")

@@ -11,10 +11,12 @@ import orbax.checkpoint as ocp
 from flax import nnx
 
 from nnx_state.claims.compat import Layer, grad, loss, numbers, optimizer, read, update, write
-from nnx_state.claims.registry import claim, differs, expect, raises
+from nnx_state.claims.registry import NotApplicable, claim, differs, expect, raises
 
 GUIDE = "a guide of Flax"
 ISSUE = "an issue of Flax"
+# What Orbax says where the target has another leaf than the checkpoint, today and before.
+ANOTHER = ("tree structures do not match", "Dict key mismatch")
 
 
 class Holder(nnx.Module):
@@ -57,13 +59,17 @@ def whole_state_resumes() -> None:
     for _ in range(2):
         model = Layer()
         runs.append((model, optimizer(model, optax.adam(0.1))))
+    fresh = numbers(runs[0][0])
     train(*runs[0], 3)
     saved, target = ({"model": nnx.state(model), "optimizer": nnx.state(trained)} for model, trained in runs)
     restored = through_a_file(saved, target)
+    expect(restored["model"] is saved["model"], False)
     merged = [nnx.merge(nnx.split(node)[0], restored[name]) for node, name in zip(runs[1], restored, strict=True)]
     resumed = getattr(merged[1], "model", merged[0])  # an older optimizer holds its model
+    paused = numbers(resumed)
     train(*runs[0], 3)
     train(resumed, merged[1], 3)
+    expect(len({str(state) for state in (fresh, paused, numbers(resumed))}), 3)
     expect(numbers(resumed) == numbers(runs[0][0]), True)
 
 
@@ -74,9 +80,14 @@ def whole_state_resumes() -> None:
 )
 def params_are_enough() -> None:
     saved, fresh = (nnx.BatchNorm(2, momentum=0.5, rngs=nnx.Rngs(0)) for _ in range(2))
+    write(saved.scale, jnp.full(2, 2.0))
     batch: Any = jnp.array([[4.0, 4.0], [6.0, 6.0]])
     saved(batch)
-    nnx.update(fresh, through_a_file(nnx.state(saved, nnx.Param), nnx.state(fresh, nnx.Param)))
+    params = nnx.state(saved, nnx.Param)
+    restored = through_a_file(params, nnx.state(fresh, nnx.Param))
+    expect(restored is params, False)
+    nnx.update(fresh, restored)
+    expect(read(fresh.scale).tolist(), [2.0, 2.0])
     outputs = []
     for layer in (saved, fresh):
         layer.use_running_average = True
@@ -93,10 +104,12 @@ def params_are_enough() -> None:
 )
 def orbax_saves_keys() -> None:
     saved, fresh = nnx.Rngs(7), nnx.Rngs(0)
+    state = nnx.state(saved)
     try:
-        restored = through_a_file(nnx.state(saved), nnx.state(fresh))
+        restored = through_a_file(state, nnx.state(fresh))
     except (TypeError, ValueError) as error:
         differs(f"Orbax {ocp.__version__} refuses a key with a {type(error).__name__}")
+    expect(restored is state, False)
     nnx.update(fresh, restored)
     expect(jax.random.key_data(fresh.params()).tolist() == jax.random.key_data(saved.params()).tolist(), True)
 
@@ -121,7 +134,11 @@ def abstract_model_is_a_target() -> None:
 )
 def restore_into_an_abstract_model() -> None:
     saved, fresh = Layer(count=counter(7.0)), nnx.eval_shape(Layer)
-    nnx.update(fresh, through_a_file(nnx.state(saved), nnx.state(fresh)))
+    state = nnx.state(saved)
+    restored = through_a_file(state, nnx.state(fresh))
+    expect(restored is state, False)
+    nnx.update(fresh, restored)
+    expect(isinstance(read(fresh.count), jax.Array), True)
     expect(numbers(fresh) == numbers(saved), True)
 
 
@@ -134,7 +151,7 @@ def restore_into_an_abstract_model() -> None:
 def new_variable_breaks_the_restore() -> None:
     model: Any = Layer()
     model.scale = nnx.Param(jnp.ones(()))
-    raises(lambda: through_a_file(nnx.state(Layer()), nnx.state(model)), ValueError)
+    raises(lambda: through_a_file(nnx.state(Layer()), nnx.state(model)), ValueError, ANOTHER)
 
 
 @claim(
@@ -156,7 +173,10 @@ def restore_without_a_target() -> None:
 )
 def orbax_knows_the_types() -> None:
     fresh = Holder(nnx.Param(jnp.array(0.0)))
-    restored = through_a_file(nnx.state(Holder(counter(3.0))), nnx.state(fresh))
+    try:
+        restored = through_a_file(nnx.state(Holder(counter(3.0))), nnx.state(fresh))
+    except (TypeError, ValueError):
+        return
     differs(f"nothing is raised: the Param holds {numbers(restored)['count']}")
 
 
@@ -166,7 +186,10 @@ def orbax_knows_the_types() -> None:
     "lessons/checkpoints.md#a-variable-has-another-type",
 )
 def orbax_keeps_the_dtype() -> None:
-    restored = through_a_file(nnx.state(Holder(counter(3))), nnx.state(Holder(counter(False))))
+    try:
+        restored = through_a_file(nnx.state(Holder(counter(3))), nnx.state(Holder(counter(False))))
+    except (TypeError, ValueError):
+        return
     differs(f"nothing is raised: a count of 3 is now {numbers(restored)['count']}")
 
 
@@ -178,8 +201,10 @@ def orbax_keeps_the_dtype() -> None:
 def orbax_keeps_the_shape() -> None:
     seen = []
     for fresh in ([0.0], [0.0, 0.0, 0.0]):
+        state, target = nnx.state(Holder(counter([3.0, 4.0]))), nnx.state(Holder(counter(fresh)))
+        expect([numbers(state), numbers(target)], [{"count": [3.0, 4.0]}, {"count": fresh}])
         try:
-            restored = through_a_file(nnx.state(Holder(counter([3.0, 4.0]))), nnx.state(Holder(counter(fresh))))
+            restored = through_a_file(state, target)
         except ValueError:
             continue
         seen.append(f"{numbers(restored)['count']}")
@@ -193,6 +218,8 @@ def orbax_keeps_the_shape() -> None:
     "reference/checkpoints.md#a-save-in-the-background",
 )
 def save_holds_what_it_got() -> None:
+    if not hasattr(ocp.StandardCheckpointer, "wait_until_finished"):
+        raise NotApplicable(f"Orbax {ocp.__version__} saves before it returns")
     model = Holder(counter(1.0))
     restored = through_a_file(nnx.state(model), nnx.state(Holder(counter(0.0))), lambda: write(model.count, 2.0))
-    expect(numbers(restored), {"count": 1.0})
+    expect([numbers(restored), numbers(model)], [{"count": 1.0}, {"count": 2.0}])

@@ -3,6 +3,7 @@
 A claim about behaviour uses these names, so that a rename alone refutes nothing; the renames have claims of their own.
 """
 
+import contextlib
 import inspect
 from collections.abc import Callable
 from typing import Any
@@ -11,8 +12,12 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
-from nnx_state.claims.registry import differs
+from nnx_state.claims.registry import differs, expect, need
 
+# The text by which releases from 0.10.0 to 0.10.4 refuse a plain array in a module.
+NO_ARRAYS = "Arrays leaves are not supported"
+
+Tracer = jax.core.Tracer
 VERSION = tuple(int(part) for part in __import__("flax").__version__.split(".")[:3])
 
 
@@ -69,6 +74,67 @@ def count_is(model: Any, wanted: float) -> None:
     """Go on where the count of a model is this number."""
     if (count := float(read(model.count))) != wanted:
         differs(f"the count is {count:.0f} afterwards")
+
+
+def by_jax(call: Callable[[], Any]) -> Any:
+    """Return what a call of a transform of JAX returns, or say that JAX takes no module as an argument."""
+    try:
+        return call()
+    except (TypeError, ValueError) as error:
+        if jax.tree_util.all_leaves([Layer()]):
+            differs(f"{type(error).__name__}: a module is not a valid JAX type")
+        raise
+
+
+def under(transform: Callable[..., Any], function: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a function under a transform, which says so where the transform runs it on numbers as they are."""
+
+    def watched(*arguments: Any) -> Any:
+        held = [read(leaf) for argument in arguments for leaf in held_by(argument)]
+        if not any(isinstance(leaf, Tracer) for leaf in held):
+            differs("nothing is traced: the function runs as it is")
+        return function(*arguments)
+
+    wrapped: Callable[..., Any] = transform(watched)
+    return wrapped
+
+
+def held_by(argument: Any) -> list[Any]:
+    """Return the leaves of a module or of random streams, or those of any other argument."""
+    if isinstance(argument, nnx.Module | nnx.Rngs):
+        return list(leaves(nnx.state(argument)).values())
+    return jax.tree.leaves(argument)
+
+
+def loses(transform: Callable[..., Any], model: Any, write: Callable[[Any], Any] = bump) -> None:
+    """Go on where a write under a transform of JAX shows inside of the function, and not in the module afterwards."""
+
+    def visit(model: Any) -> Any:
+        write(model)
+        return read(model.count)
+
+    inside = by_jax(lambda: transform(visit)(model))
+    seen = {"inside": inside, "afterwards": read(model.count)}
+    counts = {where: str(sorted(set(jnp.ravel(count).tolist()))) for where, count in seen.items()}
+    expect(counts, {"inside": "[1.0]", "afterwards": "[0.0]"})
+
+
+def refuses_outer(call: Callable[[], Any], written: Callable[[], Any], name: str) -> None:
+    """Go on where a call raises a TraceContextError, since it writes to what was made outside of a trace.
+
+    Args:
+        call: the function.
+        written: what reads the Variable that it writes to.
+        name: what to call that Variable.
+    """
+    try:
+        call()
+    except Exception as error:
+        if type(error).__name__ != "TraceContextError":  # it has moved between modules of Flax
+            raise
+        expect("trace level" in str(error), True)
+        return
+    differs(f"nothing is raised, and {name} holds {'a leaked tracer' if isinstance(written(), Tracer) else 'an array'}")
 
 
 def copies(model: Any) -> dict[str, Any]:
@@ -163,3 +229,12 @@ def traces(function: Callable[..., Any]) -> tuple[Callable[..., Any], list[int]]
 def layers(*modules: Any) -> Any:
     """Return modules in what holds several of them: `nnx.List`, or a list where a module takes one."""
     return nnx.List(modules) if hasattr(nnx, "List") and VERSION >= (0, 12, 0) else list(modules)
+
+
+def tree_mode() -> contextlib.ExitStack:
+    """Return a context in which NNX takes modules for trees, as it is announced to do by default."""
+    need(nnx, "set_graph_mode", "set_graph_updates")
+    modes = contextlib.ExitStack()
+    for switch in ("set_graph_mode", "set_graph_updates"):
+        modes.enter_context(getattr(nnx, switch)(False))
+    return modes

@@ -1,17 +1,19 @@
 """Containers: what becomes of layers in a list, a tuple or a dict."""
 
-from collections.abc import Callable
+import functools
 from typing import Any
 
 import jax.numpy as jnp
 from flax import nnx
 
 from nnx_state.claims.compat import Layer, grad, names, read
-from nnx_state.claims.registry import NotApplicable, claim, differs, expect, first_line, need, raises
+from nnx_state.claims.registry import NotApplicable, claim, expect, need, raises
 
 PAGE = "lessons/containers.md"
 GUIDE = "a guide of Flax"
 LAYER = ["bias", "count", "kernel"]
+# What Flax says of a plain container that holds data, today and before.
+FOUND = ("Found data on value of type", "Found unexpected Arrays on value of type")
 
 
 class Holder(nnx.Module):
@@ -21,22 +23,14 @@ class Holder(nnx.Module):
         self.held = held
 
 
+def holding(container: Any) -> list[str]:
+    """Return the paths in the state of a module that holds a container."""
+    return names(Holder(container))
+
+
 def under(path: str) -> list[str]:
     """Return the paths of a Layer in a container."""
     return [f"held.{path}.{name}" for name in LAYER]
-
-
-def refused(*attempts: Callable[[], Any]) -> list[str]:
-    """Return the exception that each attempt raises."""
-    seen = []
-    for attempt in attempts:
-        try:
-            found = names(attempt())
-        except Exception as error:
-            seen.append(f"{type(error).__name__}: {first_line(error)}")
-        else:
-            seen.append(f"the state has {found}")
-    return seen
 
 
 @claim(
@@ -45,9 +39,7 @@ def refused(*attempts: Callable[[], Any]) -> list[str]:
     f"{PAGE}#predict",
 )
 def list_of_variables_is_refused() -> None:
-    seen = refused(lambda: Holder([nnx.Param(jnp.zeros(2))]))
-    if not seen[0].startswith("ValueError"):
-        differs(seen[0])
+    raises(lambda: holding([nnx.Param(jnp.zeros(2))]), ValueError, FOUND)
 
 
 @claim(
@@ -56,9 +48,8 @@ def list_of_variables_is_refused() -> None:
     f"{PAGE}#what-raises",
 )
 def containers_of_layers_are_refused() -> None:
-    for seen in refused(lambda: Holder([Layer()]), lambda: Holder((Layer(),)), lambda: Holder({"a": Layer()})):
-        if not seen.startswith("ValueError"):
-            differs(seen)
+    for container in ([Layer()], (Layer(),), {"a": Layer()}):
+        raises(functools.partial(holding, container), ValueError, FOUND)
 
 
 @claim(
@@ -66,6 +57,7 @@ def containers_of_layers_are_refused() -> None:
     "The layers in a plain list are a part of the state.",
     f"{PAGE}#predict",
     GUIDE,
+    instead=FOUND,
 )
 def list_of_layers_is_state() -> None:
     expect(names(Holder([Layer()])), under("0"))
@@ -90,7 +82,6 @@ def late_layer_is_state() -> None:
     f"{PAGE}#what-raises",
 )
 def check_pytree_finds_a_late_layer() -> None:
-    need(nnx, "check_pytree")
     check: Any = nnx.check_pytree
     model = Holder([])
     model.held.append(Layer())
@@ -104,7 +95,6 @@ def check_pytree_finds_a_late_layer() -> None:
     GUIDE,
 )
 def nnx_list_holds_layers() -> None:
-    need(nnx, "List")
     model = Holder(nnx.List([Layer(), nnx.Param(jnp.zeros(2)), nnx.relu]))
     expect(names(nnx.state(model, nnx.Param)), ["held.0.bias", "held.0.kernel", "held.1"])
 
@@ -115,9 +105,7 @@ def nnx_list_holds_layers() -> None:
     f"{PAGE}#run",
 )
 def nnx_list_grows() -> None:
-    need(nnx, "List")
-    if not hasattr(nnx.List, "append"):
-        raise NotApplicable("there is no nnx.List.append")
+    need(nnx.List, "append")
     model = Holder(nnx.List([]))
     model.held.append(Layer())
     expect(names(model), under("0"))
@@ -130,7 +118,6 @@ def nnx_list_grows() -> None:
     GUIDE,
 )
 def nnx_dict_holds_layers() -> None:
-    need(nnx, "Dict")
     model = Holder(nnx.Dict(a=Layer(), b=nnx.Param(jnp.zeros(2)), c=nnx.relu))
     expect(names(nnx.state(model, nnx.Param)), ["held.a.bias", "held.a.kernel", "held.b"])
 
@@ -150,7 +137,6 @@ def sequential_holds_layers() -> None:
     f"{PAGE}#see",
 )
 def data_marks_a_list() -> None:
-    need(nnx, "data")
     model = Holder(nnx.data([Layer()]))
     expect(names(model), under("0"))
     expect(type(model.held).__name__, "list")

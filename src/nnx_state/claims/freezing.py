@@ -8,7 +8,7 @@ import optax
 from flax import nnx
 
 from nnx_state.claims.compat import Layer, grad, leaves, loss, moved, names, numbers, optimizer, read, step, update
-from nnx_state.claims.registry import claim, differs, expect, first_line
+from nnx_state.claims.registry import claim, differs, expect, raises
 
 LESSON = "lessons/freezing.md"
 TYPE = "reference/freezing.md#freeze-by-type"
@@ -77,8 +77,10 @@ def stop_gradient_gives_zero() -> None:
 def stop_gradient_freezes() -> None:
     model = Layer()
     before = jnp.array(read(model.kernel))
-    train(model, ADAMW, nnx.Param, detached)
-    expect(f"the kernel is {float((read(model.kernel) / before).mean()):.2f} of what it was", "1.00")
+    moved_leaves = train(model, ADAMW, nnx.Param, detached)
+    if "kernel" in moved_leaves:
+        differs(f"the kernel is {float((read(model.kernel) / before).mean()):.2f} of what it was")
+    expect(moved_leaves, ["bias"])
 
 
 @claim(
@@ -91,7 +93,9 @@ def adam_goes_on_without_a_gradient() -> None:
     trained = optimizer(model, optax.adam(0.1))
     update(trained, model, grad(loss, model))
     before = {path: jnp.array(read(leaf)) for path, leaf in leaves(model).items()}
-    update(trained, model, grad(detached, model))
+    grads = grad(detached, model)
+    expect(bool(jnp.any(read(leaves(grads)["kernel"]))), False)
+    update(trained, model, grads)
     if "kernel" not in moved(before, model):
         differs("it stays")
 
@@ -103,14 +107,16 @@ def adam_goes_on_without_a_gradient() -> None:
 )
 def metadata_freezes() -> None:
     model = Layer(bias=lambda value: nnx.Param(value, trainable=False))
-    if "bias" in train(model, optax.sgd(0.1), nnx.Param):
+    if "bias" in (found := train(model, optax.sgd(0.1), nnx.Param)):
         differs("it moves")
+    expect(found, ["kernel"])
 
 
 @claim(
     "set-to-zero-freezes",
     "A group of `optax.set_to_zero` in an optimizer of all Params freezes that group.",
     f"{LESSON}#see",
+    instead="tuple indices must be integers or slices, not ellipsis",
 )
 def set_to_zero_freezes() -> None:
     def label(path: Any, leaf: Any) -> str:
@@ -118,9 +124,7 @@ def set_to_zero_freezes() -> None:
 
     groups = {"frozen": optax.set_to_zero(), "trained": ADAMW}
     tx = optax.multi_transform(groups, lambda params: jax.tree_util.tree_map_with_path(label, params))
-    model = Layer()
-    model.bias = nnx.Param(jnp.ones(2))
-    expect(train(model, tx, nnx.Param), ["kernel"])
+    expect(train(Layer(), tx, nnx.Param), ["kernel"])
 
 
 @claim(
@@ -135,23 +139,22 @@ def masked_freezes() -> None:
     tx = optax.masked(optax.sgd(0.1), lambda params: jax.tree_util.tree_map_with_path(trained, params))
     model = Layer()
     gradient = read(grad(loss, model)["bias"])
-    if "bias" in train(model, tx, nnx.Param):
+    if "bias" in (found := train(model, tx, nnx.Param)):
         differs(f"it moves, by {float((read(model.bias) / gradient).mean()):.1f} times its gradient")
+    expect(found, ["kernel"])
 
 
 @claim(
     "wrt-alone-freezes",
     "A filter in `wrt` freezes what it leaves out, although the gradient is one of all Params.",
     f"{LESSON}#see",
+    instead="Mismatch custom node data",
 )
 def wrt_alone_freezes() -> None:
     model = Layer()
     trained = optimizer(model, ADAMW, wrt=nnx.PathContains("kernel"))
     before = {path: jnp.array(read(leaf)) for path, leaf in leaves(model).items()}
-    try:
-        update(trained, model, grad(loss, model))
-    except ValueError as error:
-        differs(f"ValueError: {first_line(error).partition(';')[0]}")
+    update(trained, model, grad(loss, model))
     expect(moved(before, model), ["kernel"])
 
 
@@ -174,12 +177,12 @@ def an_own_type_freezes() -> None:
 def an_older_optimizer_no_longer_fits() -> None:
     model = Layer()
     trained = optimizer(model, ADAMW)
+    before = {path: jnp.array(read(leaf)) for path, leaf in leaves(model).items()}
+    update(trained, model, grad(loss, model))
+    expect(moved(before, model), ["bias", "kernel"])
     model.bias = Frozen(read(model.bias))
-    try:
-        update(trained, model, grad(loss, model))
-    except (TypeError, ValueError):
-        return
-    differs("nothing is raised")
+    fewer = ("different numbers of pytree children", "Mismatch custom node data")
+    raises(lambda: update(trained, model, grad(loss, model)), ValueError, fewer)
 
 
 @claim(

@@ -7,8 +7,8 @@ import jax.numpy as jnp
 import optax
 from flax import nnx
 
-from nnx_state.claims.compat import grad, layers, leaves, names, numbers, optimizer, read, update
-from nnx_state.claims.registry import claim, differs, expect, need, raises
+from nnx_state.claims.compat import grad, layers, leaves, names, numbers, optimizer, read, under, update
+from nnx_state.claims.registry import claim, differs, expect, raises, works
 
 GUIDE = "a guide of Flax"
 
@@ -118,12 +118,7 @@ def running_variance_is_biased() -> None:
 )
 def eval_in_jit_leaks() -> None:
     layer = norm()
-
-    def evaluate(layer: Any, x: Any) -> Any:
-        layer.eval()
-        return layer(x)
-
-    nnx.jit(evaluate)(layer, batch())
+    under(nnx.jit, lambda layer: layer.eval())(layer)
     if layer.use_running_average:
         differs("the caller's model is in evaluation mode afterwards")
 
@@ -152,7 +147,6 @@ def modes_set_attributes_alone() -> None:
     GUIDE,
 )
 def view_shares_variables() -> None:
-    need(nnx, "view")
     layer = norm()
     view = nnx.view(layer, use_running_average=True)
     expect([view.use_running_average, layer.use_running_average, view.mean is layer.mean], [True, False, True])
@@ -176,7 +170,11 @@ def init_cache_makes_caches() -> None:
 )
 def decode_needs_init_cache() -> None:
     layer = nnx.MultiHeadAttention(num_heads=2, in_features=8, decode=True, rngs=nnx.Rngs(0))
-    raises(lambda: layer(jnp.ones((1, 1, 8))), ValueError, "init_cache")
+    raises(
+        lambda: layer(jnp.ones((1, 1, 8))),
+        ValueError,
+        "Autoregressive cache not initialized, call ``init_cache`` first",
+    )
 
 
 @claim(
@@ -185,8 +183,9 @@ def decode_needs_init_cache() -> None:
     "lessons/caches.md#a-gradient-meets-the-index",
 )
 def grad_passes_by_the_cache() -> None:
-    kinds = {path.split(".")[-1] for path in names(grad(lambda layer: layer(jnp.ones((1, 1, 8))).sum(), attention()))}
-    expect(sorted(kinds), ["bias", "kernel"])
+    grads = works(lambda: grad(lambda layer: layer(jnp.ones((1, 1, 8))).sum(), attention()))
+    expect(sorted({path.split(".")[-1] for path in names(grads)}), ["bias", "kernel"])
+    expect(any(bool(jnp.any(read(leaf))) for leaf in leaves(grads).values()), True)
 
 
 @claim(
@@ -200,6 +199,9 @@ def full_cache_raises() -> None:
     for position in range(3):
         layer(tokens[:, position : position + 1])
     third = read(layer.cached_key)[0, 2].tolist()
-    layer(tokens[:, 3:])
+    try:
+        layer(tokens[:, 3:])
+    except (IndexError, ValueError):
+        return
     kept = read(layer.cached_key)[0, 2].tolist() == third
     differs(f"nothing is raised, and the last token of the cache {'stays' if kept else 'is overwritten'}")

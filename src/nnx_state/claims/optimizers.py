@@ -20,7 +20,7 @@ from nnx_state.claims.compat import (
     read,
     update,
 )
-from nnx_state.claims.registry import claim, differs, expect, first_line, need, raises
+from nnx_state.claims.registry import claim, differs, expect, raises
 
 GUIDE = "a guide of Flax"
 ISSUE = "an issue of Flax"
@@ -29,6 +29,8 @@ RAISE = "lessons/training.md#calls-that-raise"
 UPGRADE = "upgrading.md#flax-011"
 NOTHING = "lessons/training.md#a-filter-that-matches-nothing-or-too-much"
 SGD = optax.sgd(0.1)
+# What JAX says where a gradient has fewer leaves than the moments, today and before.
+FEWER = ("different numbers of pytree children", "Mismatch custom node data")
 
 
 @claim(
@@ -51,21 +53,23 @@ def moments_of_the_params_alone() -> None:
 @claim("wrt-is-required", "`nnx.Optimizer(model, tx)` without `wrt` raises a TypeError.", RAISE, GUIDE)
 def wrt_is_required() -> None:
     make: Any = nnx.Optimizer
-    raises(lambda: make(Layer(), SGD), TypeError, "wrt")
+    raises(lambda: make(Layer(), SGD), TypeError, "Missing required argument `wrt`")
 
 
 @claim("update-needs-the-model", "`optimizer.update(grads)` without the model raises a TypeError.", RAISE, GUIDE)
 def update_needs_the_model() -> None:
     model = Layer()
     trained, grads = optimizer(model, SGD), grad(loss, model)
-    try:
-        trained.update(grads)
-    except TypeError:
-        return
-    differs("it takes a step")
+    raises(lambda: trained.update(grads), TypeError, ("Missing required argument `grads`", "'grads'"))
 
 
-@claim("update-takes-the-model", "`optimizer.update(model, grads)` takes a step.", SEE, GUIDE)
+@claim(
+    "update-takes-the-model",
+    "`optimizer.update(model, grads)` takes a step.",
+    SEE,
+    GUIDE,
+    instead="takes 2 positional arguments but 3 were given",
+)
 def update_takes_the_model() -> None:
     model = Layer()
     trained, before = optimizer(model, SGD), copies(model)
@@ -73,7 +77,13 @@ def update_takes_the_model() -> None:
     expect(moved(before, model), ["bias", "kernel"])
 
 
-@claim("the-optimizer-keeps-the-model", "An optimizer keeps its model, as `optimizer.model`.", RAISE, GUIDE)
+@claim(
+    "the-optimizer-keeps-the-model",
+    "An optimizer keeps its model, as `optimizer.model`.",
+    RAISE,
+    GUIDE,
+    instead="have attribute 'model'",
+)
 def the_optimizer_keeps_the_model() -> None:
     model = Layer()
     if optimizer(model, SGD).model is not model:
@@ -86,7 +96,6 @@ def the_optimizer_keeps_the_model() -> None:
     UPGRADE,
 )
 def model_and_optimizer() -> None:
-    need(nnx, "ModelAndOptimizer")
     model = Layer()
     trained: Any = nnx.ModelAndOptimizer(model, SGD)
     before = copies(model)
@@ -102,8 +111,9 @@ def model_and_optimizer() -> None:
     "lessons/checkpoints.md#a-part-of-the-state-is-forgotten",
 )
 def the_state_of_an_optimizer() -> None:
-    seen = sorted({path.partition(".")[0] for path in names(nnx.state(optimizer(Layer(), optax.adam(0.1))))})
-    expect(seen, ["opt_state", "step"])
+    found = names(nnx.state(optimizer(Layer(), optax.adam(0.1))))
+    expect(sorted({path.partition(".")[0] for path in found}), ["opt_state", "step"])
+    expect(sorted({part for path in found for part in path.split(".")} & {"mu", "nu"}), ["mu", "nu"])
 
 
 @claim("the-optimizer-counts-its-steps", "`optimizer.step` is a Variable that counts the updates.", SEE)
@@ -121,14 +131,14 @@ def the_optimizer_counts_its_steps() -> None:
     "An optimizer with `wrt=nnx.Param` drops what else a gradient of all Variables holds, and moves the Params alone.",
     SEE,
     "an issue of Flax",
+    instead="Mismatch custom node data",
 )
 def a_wider_gradient_is_filtered() -> None:
     model = counting()
     trained, before = optimizer(model, SGD), copies(model)
-    try:
-        update(trained, model, grad(counted, model, only=nnx.Variable))
-    except ValueError as error:
-        differs(f"ValueError: {first_line(error).partition(';')[0]}")
+    wide = grad(counted, model, only=nnx.Variable)
+    expect(names(wide), ["bias", "count", "kernel"])
+    update(trained, model, wide)
     expect(moved(before, model), ["bias", "kernel"])
 
 
@@ -142,13 +152,14 @@ def a_narrower_gradient_raises() -> None:
     model = Layer()
     narrow = grad(loss, model, only=nnx.PathContains("bias"))
     trained = optimizer(model, optax.adam(0.1))
-    raises(lambda: update(trained, model, narrow), ValueError)
+    raises(lambda: update(trained, model, narrow), ValueError, FEWER)
 
 
 @claim(
     "a-filter-that-matches-nothing",
     "With one misspelt filter for the gradient and in `wrt`, a step moves nothing and raises nothing.",
     NOTHING,
+    instead="tuple index out of range",
 )
 def a_filter_that_matches_nothing() -> None:
     model = Layer()

@@ -3,6 +3,7 @@
 import importlib
 import inspect
 import re
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,12 +17,15 @@ TOPICS: tuple[str, ...] = (
     "classic_pitfalls",
     "gradients",
     "optimizers",
+    "optax_masks",
     "steps",
     "tagged",
     "freezing",
     "filters",
     "aliasing",
+    "merging",
     "plain_arrays",
+    "static_values",
     "traced_arrays",
     "containers",
     "pytrees",
@@ -30,15 +34,24 @@ TOPICS: tuple[str, ...] = (
     "reading",
     "as_array",
     "jax_transforms",
+    "references",
     "transforms",
+    "modes",
+    "donation",
+    "loops",
     "mapping",
     "variable_types",
     "intermediates",
+    "metrics",
     "layer_state",
+    "norms",
+    "sequences",
     "randomness",
     "dropout",
+    "streams",
     "seeds",
     "checkpoints",
+    "other_files",
     "updates",
     "metadata",
     "renames",
@@ -65,6 +78,7 @@ class Claim:
         statement: one sentence in plain words, in Markdown.
         lesson: the page, and perhaps heading, that teaches it, such as `lessons/training.md#see`.
         source: who teaches it: `SEED`, `OURS`, or the name of a guide or an issue.
+        instead: texts of exceptions that refute the statement, wherever the check meets them.
         check: the function that returns where the statement holds, and raises `Differs` or `NotApplicable`.
         lines: the first and the last line of the check in its file.
     """
@@ -74,8 +88,25 @@ class Claim:
     statement: str
     lesson: str
     source: str
+    instead: tuple[str, ...]
     check: Callable[[], None]
     lines: tuple[int, int]
+
+    def run(self) -> None:
+        """Run the check, if this release has every name of NNX that stands in the statement.
+
+        Raises:
+            Differs: If the statement is false, or the check met an exception that refutes it.
+            NotApplicable: If a name is missing.
+        """
+        for name in named(self.statement):
+            need_name(name)
+        try:
+            self.check()
+        except Exception as error:
+            if any(text in str(error) for text in self.instead):
+                raise Differs(told(error)) from None
+            raise
 
 
 @dataclass(frozen=True)
@@ -84,7 +115,7 @@ class Verdict:
 
     Attributes:
         verdict: `holds`, `differs`, `not applicable` or `crashed`.
-        said: what happened instead, what does not exist, or how the interpreter ended; empty where it holds.
+        said: what happened instead, what does not exist, or how the check broke off; empty where it holds.
     """
 
     verdict: str
@@ -95,20 +126,22 @@ _CLAIMS: dict[str, Claim] = {}
 
 
 def claim(
-    name: str, statement: str, lesson: str, source: str = OURS
+    name: str, statement: str, lesson: str, source: str = OURS, instead: str | tuple[str, ...] = ()
 ) -> Callable[[Callable[[], None]], Callable[[], None]]:
     """Register a function as the check of a claim; the arguments are those of `Claim`.
 
     Raises:
         ValueError: If two claims have one name.
     """
+    refuting = (instead,) if isinstance(instead, str) else instead
 
     def register(check: Callable[[], None]) -> Callable[[], None]:
         if name in _CLAIMS:
             raise ValueError(f"Two claims are named {name!r}: give one another name.")
         lines, first = inspect.getsourcelines(check)
         topic = check.__module__.rpartition(".")[2]
-        _CLAIMS[name] = Claim(name, topic, statement, lesson, source, check, (first, first + len(lines) - 1))
+        place = (first, first + len(lines) - 1)
+        _CLAIMS[name] = Claim(name, topic, statement, lesson, source, refuting, check, place)
         return check
 
     return register
@@ -122,7 +155,10 @@ def claims() -> dict[str, Claim]:
 
 
 def judge(check: Callable[[], None]) -> Verdict:
-    """Run the check of a claim and return its verdict; any other exception is something that happened instead."""
+    """Run the check of a claim and return its verdict.
+
+    Only an exception that the check expects says something of the statement; any other is a fault of the check.
+    """
     try:
         check()
     except NotApplicable as reason:
@@ -130,7 +166,7 @@ def judge(check: Callable[[], None]) -> Verdict:
     except Differs as seen:
         return Verdict(DIFFERS, str(seen))
     except Exception as error:
-        return Verdict(DIFFERS, f"{type(error).__name__}: {first_line(error)}")
+        return Verdict(CRASHED, told(error))
     return Verdict(HOLDS)
 
 
@@ -149,21 +185,65 @@ def differs(said: str) -> NoReturn:
     raise Differs(said)
 
 
-def raises(function: Callable[[], Any], kind: type[Exception], text: str = "") -> None:
-    """Go on where a function raises an exception of a kind whose message holds a text.
+def works(call: Callable[[], Any]) -> Any:
+    """Return what a call returns: the statement says that it does.
+
+    Raises:
+        Differs: If it raises an exception.
+    """
+    try:
+        return call()
+    except (Differs, NotApplicable):
+        raise
+    except Exception as error:
+        raise Differs(told(error)) from None
+
+
+def raises(
+    call: Callable[[], Any],
+    kind: type[Exception] | tuple[type[Exception], ...] | str,
+    text: str | tuple[str, ...] = "",
+) -> None:
+    """Go on where a call raises an exception of a kind whose message holds a text.
+
+    Args:
+        call: the function.
+        kind: the class, or those of different releases; its name where it has moved between modules.
+        text: the text, or those of different releases, of which one is enough.
 
     Raises:
         Differs: If it returns, or raises something else.
     """
+    texts = (text,) if isinstance(text, str) else text
     try:
-        value = function()
-    except kind as error:
-        if text not in str(error):
-            raise Differs(f"{type(error).__name__}: {first_line(error)}") from None
+        value = call()
+    except (Differs, NotApplicable):
+        raise
     except Exception as error:
-        raise Differs(f"{type(error).__name__}: {first_line(error)}") from None
+        of_kind = type(error).__name__ == kind if isinstance(kind, str) else isinstance(error, kind)
+        if not (of_kind and any(each in str(error) for each in texts)):
+            raise Differs(told(error)) from None
     else:
         raise Differs(f"nothing is raised, the result is a {type(value).__name__}")
+
+
+def warned(call: Callable[[], Any]) -> list[str]:
+    """Return the warnings that a call gives, each as its class and its message."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        call()
+    return [told(warning.message) for warning in caught if isinstance(warning.message, Warning)]
+
+
+def warns(call: Callable[[], Any], kind: type[Warning], text: str) -> None:
+    """Go on where a call gives a warning of a class whose message holds a text.
+
+    Raises:
+        Differs: If it gives none, or others.
+    """
+    found = warned(call)
+    if not any(one.startswith(kind.__name__) and text in one for one in found):
+        raise Differs(f"the warning is another, {found[0]}" if found else "there is no warning")
 
 
 def need(module: Any, *names: str) -> None:
@@ -173,14 +253,52 @@ def need(module: Any, *names: str) -> None:
         NotApplicable: If it lacks one.
     """
     for name in names:
-        if not hasattr(module, name):
+        with warnings.catch_warnings():  # a name may be deprecated
+            warnings.simplefilter("ignore")
+            found = hasattr(module, name)
+        if not found:
             short = getattr(module, "__name__", str(module)).replace("flax.nnx", "nnx")
             raise NotApplicable(f"there is no {short}.{name}")
 
 
+def named(statement: str) -> list[str]:
+    """Return the names of NNX that stand in the code of a statement, such as `nnx.State` and `nnx.List.append`."""
+    codes = re.findall(r"`([^`]+)`", statement)
+    return list(dict.fromkeys(name for code in codes for name in re.findall(r"\bnnx(?:\.[A-Za-z_]\w*)+", code)))
+
+
+def need_name(name: str) -> None:
+    """Go on where this release has a name of NNX, such as `nnx.List.append`.
+
+    Raises:
+        NotApplicable: If it lacks it.
+    """
+    module: Any = importlib.import_module("flax.nnx")
+    for part in name.split(".")[1:]:
+        need(module, part)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            module = getattr(module, part)
+
+
+def need_keyword(function: Callable[..., Any], keyword: str) -> None:
+    """Go on where a function has this keyword of its own, and does not take it for something else.
+
+    Raises:
+        NotApplicable: If it has not.
+    """
+    if keyword not in inspect.signature(function).parameters:
+        raise NotApplicable(f"nnx.{function.__name__} takes no {keyword}=")
+
+
+def told(error: BaseException) -> str:
+    """Return the class of an exception or of a warning, and the first line of its message."""
+    return f"{type(error).__name__}: {first_line(error)}"
+
+
 def first_line(error: BaseException) -> str:
-    """Return the first line of a message without addresses in memory, at most 160 characters of it."""
-    line = re.sub(r" at 0x[0-9a-f]+", "", next(iter(str(error).strip().splitlines()), ""))
+    """Return the first line of a message without addresses in memory and values, at most 160 characters of it."""
+    line = re.sub(r" at 0x[0-9a-f]+|; value: .*", "", next(iter(str(error).strip().splitlines()), ""))
     return line if len(line) <= 160 else f"{line[:159]}…"
 
 

@@ -1,24 +1,12 @@
 """Names: what Flax has renamed or put aside, and whether it says so."""
 
 import importlib
-import warnings
-from collections.abc import Callable
-from typing import Any
 
 import jax.numpy as jnp
 from flax import nnx
 
 from nnx_state.claims.compat import Layer
-from nnx_state.claims.registry import claim, differs, expect, need
-
-
-def expect_warning(function: Callable[[], Any]) -> None:
-    """Go on where a function emits a DeprecationWarning."""
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        function()
-    if not any(issubclass(each.category, DeprecationWarning) for each in caught):
-        differs("nothing is emitted")
+from nnx_state.claims.registry import claim, differs, expect, warns
 
 
 @claim(
@@ -27,21 +15,22 @@ def expect_warning(function: Callable[[], Any]) -> None:
     "pitfalls.md#variable-state",
 )
 def variable_state_is_variable() -> None:
-    need(nnx, "VariableState")
     if nnx.VariableState is not nnx.Variable:
         differs("it is a class of its own")
 
 
 @claim("variable-state-warns", "`nnx.VariableState` emits a DeprecationWarning.", "pitfalls.md#variable-state")
 def variable_state_warns() -> None:
-    need(nnx, "VariableState")
-    expect_warning(lambda: nnx.VariableState)
+    warns(
+        lambda: nnx.VariableState,
+        DeprecationWarning,
+        "this is just an alias to 'Variable'",
+    )
 
 
 @claim("pure-warns", "`nnx.pure` emits a DeprecationWarning: its name is `nnx.as_pure`.", "upgrading.md")
 def pure_warns() -> None:
-    need(nnx, "pure")
-    expect_warning(lambda: nnx.pure(nnx.state(Layer())))
+    warns(lambda: nnx.pure(nnx.state(Layer())), DeprecationWarning, "Use as_pure instead")
 
 
 @claim(
@@ -50,7 +39,7 @@ def pure_warns() -> None:
     "pitfalls.md#state-methods",
 )
 def state_methods_warn() -> None:
-    expect_warning(lambda: nnx.state(Layer()).flat_state())
+    warns(lambda: nnx.state(Layer()).flat_state(), DeprecationWarning, "nnx.to_flat_state")
 
 
 @claim("state-is-a-dict", "`nnx.state(model)` returns a plain Python `dict`.", "lessons/split-merge.md#predict")
@@ -66,7 +55,11 @@ def state_is_a_dict() -> None:
     "lessons/reading-writing.md",
 )
 def raw_value_warns() -> None:
-    expect_warning(lambda: getattr(nnx.Param(jnp.ones(2)), "raw_value"))  # noqa: B009
+    warns(
+        lambda: nnx.Param(jnp.ones(2)).raw_value,
+        DeprecationWarning,
+        "'.raw_value' access is now deprecated",
+    )
 
 
 @claim(

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 from flax import nnx
 
 from nnx_state.claims.compat import read
-from nnx_state.claims.registry import SEED, claim, expect
+from nnx_state.claims.registry import claim, expect
 
 PREDICT = "lessons/linear.md#predict"
 SEE = "lessons/linear.md#see"
@@ -69,17 +69,6 @@ def the_next_layer_has_another_kernel() -> None:
 @claim("a-bias-starts-at-zero", "The bias of a new `nnx.Linear` is zero.", ZERO)
 def a_bias_starts_at_zero() -> None:
     expect(read(nnx.Linear(4, 2, rngs=nnx.Rngs(0)).bias).tolist(), [0.0, 0.0])
-
-
-@claim(
-    "zero-bias-by-hand",
-    "A layer by hand with a zero bias gives the output of the one without a bias, of the same seed.",
-    ZERO,
-    SEED,
-)
-def zero_bias_by_hand() -> None:
-    biased, plain = (Linear(4, 2, use_bias=use, rngs=nnx.Rngs(0)) for use in (True, False))
-    expect(same(biased(X), plain(X)), True)
 
 
 @claim(
@@ -156,10 +145,10 @@ def the_width_decides_the_kernel() -> None:
 
 
 @claim(
-    "one-seed-on-every-release",
-    "`nnx.Linear(4, 2, rngs=nnx.Rngs(0))` draws the same kernel on every release of Flax, with the JAX of its day.",
+    "the-kernel-of-seed-0",
+    "The kernel of `nnx.Linear(4, 2, rngs=nnx.Rngs(0))` begins with 0.54 and -0.48.",
     PREDICT,
 )
-def one_seed_on_every_release() -> None:
+def the_kernel_of_seed_0() -> None:
     row = read(nnx.Linear(4, 2, rngs=nnx.Rngs(0)).kernel)[0]
     expect([round(float(number), 2) for number in row], [0.54, -0.48])

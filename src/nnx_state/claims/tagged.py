@@ -7,8 +7,22 @@ import jax.numpy as jnp
 import optax
 from flax import nnx
 
-from nnx_state.claims.compat import Layer, add, grad, loss, names, numbers, optimizer, read, step, update, write
-from nnx_state.claims.registry import NotApplicable, claim, expect, raises
+from nnx_state.claims.compat import (
+    Layer,
+    add,
+    copies,
+    grad,
+    loss,
+    moved,
+    names,
+    numbers,
+    optimizer,
+    read,
+    step,
+    update,
+    write,
+)
+from nnx_state.claims.registry import NotApplicable, claim, expect, raises, works
 
 TAGGED = "lessons/multi-param.md#a-counter-tagged-param"
 WRONG = "lessons/training.md#the-wrong-label"
@@ -39,17 +53,19 @@ def counting(model: Any) -> Any:
 
 @claim(
     "sgd-and-adam-leave-a-tagged-counter",
-    "A counter that is tagged Param, and that no loss uses, stays what it is under plain SGD and under Adam.",
+    "A counter of the type Param, and that no loss uses, stays what it is under plain SGD and under Adam.",
     TAGGED,
 )
 def sgd_and_adam_leave_a_tagged_counter() -> None:
-    seen = {name: count(step(tagged(), tx)) for name, tx in (("SGD", optax.sgd(0.1)), ("Adam", optax.adam(0.1)))}
-    expect(seen, {"SGD": 5.0, "Adam": 5.0})
+    for tx in (optax.sgd(0.1), optax.adam(0.1)):
+        model = tagged()
+        before = copies(model)
+        expect((moved(before, step(model, tx)), count(model)), (["bias", "kernel"], 5.0))
 
 
 @claim(
     "tagged-counter-has-gradient-zero",
-    "A counter that is tagged Param, and that no loss uses, has a gradient, and this is zero.",
+    "A counter of the type Param, and that no loss uses, has a gradient, and this is zero.",
     TAGGED,
 )
 def tagged_counter_has_gradient_zero() -> None:
@@ -58,7 +74,7 @@ def tagged_counter_has_gradient_zero() -> None:
 
 @claim(
     "weight-decay-shrinks-a-tagged-counter",
-    "Weight decay shrinks a counter that is tagged Param, although no loss uses it.",
+    "Weight decay shrinks a counter of the type Param, although no loss uses it.",
     TAGGED,
 )
 def weight_decay_shrinks_a_tagged_counter() -> None:
@@ -67,7 +83,7 @@ def weight_decay_shrinks_a_tagged_counter() -> None:
 
 @claim(
     "the-loss-moves-a-tagged-counter",
-    "SGD moves a counter that is tagged Param, and that the loss uses, by the rate times its gradient.",
+    "SGD moves a counter of the type Param, and that the loss uses, by the rate times its gradient.",
     WRONG,
 )
 def the_loss_moves_a_tagged_counter() -> None:
@@ -79,7 +95,7 @@ def the_loss_moves_a_tagged_counter() -> None:
 
 @claim(
     "counting-in-the-loss-outlives-grad",
-    "A counter that is tagged Param, and that the loss counts up, has counted after `nnx.grad`.",
+    "A counter of the type Param, and that the loss counts up, has counted after `nnx.grad`.",
     "lessons/training.md#predict",
 )
 def counting_in_the_loss_outlives_grad() -> None:
@@ -88,14 +104,14 @@ def counting_in_the_loss_outlives_grad() -> None:
     expect(count(model), 6.0)
 
 
-@claim("integer-param-has-no-gradient", "An integer that is tagged Param makes `nnx.grad` raise a TypeError.", RAISE)
+@claim("integer-param-has-no-gradient", "An integer of the type Param makes `nnx.grad` raise a TypeError.", RAISE)
 def integer_param_has_no_gradient() -> None:
     raises(lambda: grad(loss, tagged(5)), TypeError, REAL)
 
 
 @claim("integer-variable-under-grad", "An integer that is a Variable does not disturb `nnx.grad`.", RAISE)
 def integer_variable_under_grad() -> None:
-    expect(names(grad(loss, untagged(5))), ["bias", "kernel"])
+    expect(names(works(lambda: grad(loss, untagged(5)))), ["bias", "kernel"])
 
 
 @claim(
@@ -104,10 +120,9 @@ def integer_variable_under_grad() -> None:
     RAISE,
 )
 def integer_variable_under_jax_grad() -> None:
-    try:
-        jax.grad(loss)(untagged(5.0))
-    except TypeError:
-        raise NotApplicable("`jax.grad` takes no module") from None
+    if jax.tree_util.all_leaves([Layer()]):
+        raise NotApplicable("`jax.grad` takes no module")
+    expect(numbers(jax.grad(loss)(untagged(5.0)))["count"], 0.0)
     raises(lambda: jax.grad(loss)(untagged(5)), TypeError, REAL)
 
 
@@ -119,18 +134,18 @@ def integer_variable_under_jax_grad() -> None:
 def writing_does_not_change_the_label() -> None:
     model = tagged()
     write(model.count, jnp.array(7.0))
-    expect(type(model.count).__name__, "Param")
+    expect((type(model.count).__name__, count(model)), ("Param", 7.0))
     expect(names(grad(loss, model)), ["bias", "count", "kernel"])
 
 
 @claim(
     "a-tagged-counter-counts-through-training",
-    "A counter that is tagged Param, and that only counts in the loss, is right after three steps of SGD.",
+    "A counter of the type Param, and that only counts in the loss, is right after three steps of SGD.",
     "lessons/training.md#predict",
 )
 def a_tagged_counter_counts_through_training() -> None:
     model = tagged()
-    trained = optimizer(model, optax.sgd(0.1))
+    trained, before = optimizer(model, optax.sgd(0.1)), copies(model)
     for _ in range(3):
         update(trained, model, grad(counting, model))
-    expect(count(model), 8.0)
+    expect((moved(before, model), count(model)), (["bias", "count", "kernel"], 8.0))

@@ -3,13 +3,28 @@
 from collections.abc import Callable
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 import optax
 from flax import nnx
 
-from nnx_state.claims.compat import Layer, add, bumped, count_is, grad, loss, optimizer, read, step, traces, update
-from nnx_state.claims.registry import claim, differs, expect, need, raises
+from nnx_state.claims.compat import (
+    Layer,
+    add,
+    bumped,
+    copies,
+    count_is,
+    grad,
+    loss,
+    moved,
+    optimizer,
+    read,
+    refuses_outer,
+    step,
+    traces,
+    under,
+    update,
+)
+from nnx_state.claims.registry import claim, expect, raises
 
 AGAIN = "lessons/transforms.md#the-step-compiles-at-every-call"
 CLOSED = "lessons/transforms.md#the-model-is-not-an-argument"
@@ -39,7 +54,9 @@ def train(model: Any, trained: Any) -> None:
     "new-arrays-are-not-traced", "A model with other numbers in its Params and Variables is not traced again.", AGAIN
 )
 def new_arrays_are_not_traced() -> None:
-    expect(traced(lambda call: (step(Layer(), SGD, times=call),)), 1)
+    jitted, counted = traces(loss)
+    losses = {float(jitted(step(Layer(), SGD, times=call))) for call in range(3)}
+    expect((len(losses), len(counted)), (3, 1))
 
 
 @claim("another-shape-is-traced", "A model that holds an array of another shape is traced again.", AGAIN)
@@ -50,11 +67,6 @@ def another_shape_is_traced() -> None:
 @claim("a-model-made-anew-is-not-traced", "A model that is built anew, in the same way, is not traced again.", AGAIN)
 def a_model_made_anew_is_not_traced() -> None:
     expect(traced(lambda call: (nnx.Linear(4, 2, rngs=nnx.Rngs(call)),)), 1)
-
-
-@claim("a-static-number-is-traced", "A new Python number in a module makes `nnx.jit` trace again.", AGAIN, ISSUE)
-def a_static_number_is_traced() -> None:
-    expect(traced(lambda call: (Layer(count=call),)), 3)
 
 
 @claim("eval-is-traced", "`model.eval()` makes `nnx.jit` trace again, and `model.train()` after it does not.", AGAIN)
@@ -76,20 +88,6 @@ def a_new_attribute_is_traced() -> None:
         return (model,)
 
     expect(traced(make), 3)
-
-
-@claim(
-    "an-optimizer-made-anew-is-not-traced",
-    "An optimizer that is made anew of the same `tx` is not traced again.",
-    AGAIN,
-)
-def an_optimizer_made_anew_is_not_traced() -> None:
-    expect(traced(lambda call: (optimizer(Layer(), SGD),)), 1)
-
-
-@claim("a-fresh-tx-is-traced", "An optimizer of a fresh `optax.sgd(0.1)` is traced again.", AGAIN, ISSUE)
-def a_fresh_tx_is_traced() -> None:
-    expect(traced(lambda call: (optimizer(Layer(), optax.sgd(0.1)),)), 3)
 
 
 @claim("a-fresh-filter-is-traced", "An optimizer whose `wrt` is a fresh lambda is traced again.", AGAIN)
@@ -115,10 +113,11 @@ def a_step_is_traced_once() -> None:
 )
 def a_jitted_step_trains() -> None:
     model = Layer()
-    jitted, trained = nnx.jit(train), optimizer(model, SGD)
+    (jitted, counted), trained, before = traces(train), optimizer(model, SGD), copies(model)
     for _ in range(3):
         jitted(model, trained)
     by_hand = step(Layer(), SGD, times=3)
+    expect((moved(before, model), len(counted)), (["bias", "kernel"], 1))
     expect(bool(jnp.allclose(read(model.kernel), read(by_hand.kernel), atol=1e-5)), True)
 
 
@@ -130,14 +129,7 @@ def a_jitted_step_trains() -> None:
 )
 def jit_cannot_write_to_a_closure() -> None:
     model = Layer()
-    try:
-        nnx.jit(lambda: bumped(model))()
-    except Exception as error:
-        if type(error).__name__ != "TraceContextError":  # it has moved between modules of Flax
-            raise
-    else:
-        tracer = isinstance(read(model.count), jax.core.Tracer)
-        differs(f"nothing is raised, and the Variable holds {'a leaked tracer' if tracer else 'an array'}")
+    refuses_outer(nnx.jit(lambda: bumped(model)), lambda: read(model.count), "the Variable")
 
 
 @claim(
@@ -150,7 +142,7 @@ def jit_reads_a_closure_once() -> None:
     compiled = nnx.jit(lambda: read(model.count) * 1.0)
     before = float(compiled())
     bumped(model)
-    expect([before, float(compiled())], [0.0, 0.0])
+    expect([before, float(compiled()), float(read(model.count))], [0.0, 0.0, 1.0])
 
 
 @claim("cond-keeps-a-count", "What a branch of `nnx.cond` writes to a module comes back.", FLOW)
@@ -162,7 +154,6 @@ def cond_keeps_a_count() -> None:
 
 @claim("switch-keeps-a-count", "What a branch of `nnx.switch` writes to a module comes back.", FLOW)
 def switch_keeps_a_count() -> None:
-    need(nnx, "switch")
     model = counter()
     nnx.switch(jnp.array(1), [lambda model: None, lambda model: add(model.count, 2.0)], model)
     count_is(model, 2.0)
@@ -170,7 +161,6 @@ def switch_keeps_a_count() -> None:
 
 @claim("while-keeps-a-count", "What the body of `nnx.while_loop` writes to a module comes back.", FLOW)
 def while_keeps_a_count() -> None:
-    need(nnx, "while_loop")
     model = counter()
     nnx.while_loop(lambda model: read(model.count) < 3, bumped, model)
     count_is(model, 3.0)
@@ -178,7 +168,6 @@ def while_keeps_a_count() -> None:
 
 @claim("fori-keeps-a-count", "What the body of `nnx.fori_loop` writes to a module comes back.", FLOW)
 def fori_keeps_a_count() -> None:
-    need(nnx, "fori_loop")
     model = counter()
     nnx.fori_loop(0, 3, lambda index, model: bumped(model), model)
     count_is(model, 3.0)
@@ -193,7 +182,8 @@ def branches_write_alike() -> None:
     def extend(model: Any) -> None:
         model.extra = nnx.Variable(jnp.zeros(()))
 
-    raises(lambda: nnx.cond(jnp.array(True), extend, lambda model: None, counter()), TypeError)
+    alike = ("must have the same pytree structure", "must have same type structure")
+    raises(lambda: nnx.cond(jnp.array(True), extend, lambda model: None, counter()), TypeError, alike)
 
 
 @claim("cond-inside-jit-keeps-a-count", "What a branch of `nnx.cond` writes inside of `nnx.jit` comes back, too.", FLOW)
@@ -202,5 +192,5 @@ def cond_inside_jit_keeps_a_count() -> None:
         nnx.cond(flag, bumped, lambda model: model, model)
 
     model = counter()
-    nnx.jit(visit)(model, jnp.array(True))
+    under(nnx.jit, visit)(model, jnp.array(True))
     count_is(model, 1.0)

@@ -63,13 +63,18 @@ def mutants(source: str) -> Iterator[Mutant]:
 
     Docstrings, annotations, imports, `__all__` and type variables are left alone: no run reads them.
     """
+    for node, after in _changes(ast.parse(source)):
+        yield replaced(source, node, after)
+
+
+def replaced(source: str, node: Place, after: str) -> Mutant:
+    """Return a module with some code in the place of a node."""
     text = source.encode()
     starts = [0, *(place + 1 for place, byte in enumerate(text) if byte == ord("\n"))]
-    for node, after in _changes(ast.parse(source)):
-        first = starts[node.lineno - 1] + node.col_offset
-        last = starts[(node.end_lineno or 0) - 1] + (node.end_col_offset or 0)
-        mutated = text[:first] + after.encode() + text[last:]
-        yield Mutant(node.lineno, _one_line(text[first:last].decode()), _one_line(after), mutated.decode())
+    first = starts[node.lineno - 1] + node.col_offset
+    last = starts[(node.end_lineno or 0) - 1] + (node.end_col_offset or 0)
+    mutated = text[:first] + after.encode() + text[last:]
+    return Mutant(node.lineno, _one_line(text[first:last].decode()), _one_line(after), mutated.decode())
 
 
 def _one_line(code: str) -> str:

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from nnx_state._lessons import LESSONS
-from workshop.site import downloads, lessons, names, nav, order, problems, verdicts
+from workshop.site import downloads, lessons, names, nav, order, problems, verdict_data, verdicts
 from workshop.site.tree import ROOT, Tree
 
 
@@ -23,7 +23,7 @@ def made(root: Path = ROOT, repository: str = "", site: str = "") -> Tree:
     if wrong := order.complaints(LESSONS):
         raise ValueError("\n".join(wrong))
     tree = Tree(root)
-    for maker in (nav, names, lessons, problems, verdicts):
+    for maker in (nav, names, lessons, problems, verdicts, verdict_data):
         maker.make(tree)
     downloads.make(tree, repository, site)
     return tree
