@@ -79,7 +79,7 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture(scope="session")
 def open_window(browser, address) -> Callable[..., BrowserContext]:
-    """Give a function that opens a window: ``open_window(width=390, scheme="dark")``; other options are Playwright's."""
+    """Give a function that opens a window: ``open_window(width=390, scheme="dark")``; the rest is Playwright's."""
 
     def open_(*, width: int = 1440, scheme: str = "light", **options: object) -> BrowserContext:
         size = {"width": width, "height": 900}
