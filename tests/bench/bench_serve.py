@@ -7,9 +7,15 @@ CPU seconds are those of the process that serves: a busy machine stretches them 
 All happens in a copy of the tree, whose first start finds no notebook that ran.
 """
 
+import shutil
+import statistics
+import time
 from pathlib import Path
 
+import psutil
 import pytest
+
+from harness.server import Server
 
 ROOT = Path(__file__).parents[2]
 # Of each edit: the file, a text that it has, the same with the mark of the edit, and the page that shows it.

@@ -1,4 +1,4 @@
-"""The pages of claims: the search over all of them, the tables of topics, addresses to send, narrow screens, no scripts."""
+"""The pages of claims: the search over all, the tables of topics, addresses to send, narrow screens, no scripts."""
 
 import re
 
