@@ -131,6 +131,7 @@ def set_to_zero_freezes() -> None:
     "masked-freezes",
     "`optax.masked` in an optimizer of all Params freezes what its mask leaves out.",
     f"{LESSON}#see",
+    instead="object is not subscriptable",
 )
 def masked_freezes() -> None:
     def trained(path: Any, leaf: Any) -> bool:

@@ -20,6 +20,7 @@ SGD = optax.sgd(0.1)
     "A training step under `nnx.jit` that counts is traced once in three calls, trains, and has counted to 3.",
     "lessons/counters.md#see",
     GUIDE,
+    instead="grad requires real- or complex-valued inputs",
 )
 def a_step_under_nnx_jit() -> None:
     def counting_loss(model: Any) -> Any:
@@ -44,6 +45,7 @@ def a_step_under_nnx_jit() -> None:
     "plain-optax-trains-the-params",
     "Without `nnx.Optimizer`, Optax on `nnx.state(model, nnx.Param)` and `nnx.update` train the Params alone.",
     "coming-from/linen.md",
+    instead="pytree structure error",
 )
 def plain_optax_trains_the_params() -> None:
     model = Layer()
