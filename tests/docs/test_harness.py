@@ -8,6 +8,7 @@ import pytest
 from pytest_markdown_docs import _runners
 
 from harness.census import blocks_in
+from harness.order import FIRST
 from harness.site import BuildError, built_site
 
 ROOT = Path(__file__).parents[2]
@@ -178,6 +179,17 @@ def test_each_line_of_a_page_runs_once(project, order):
     page(project, "~~~python\nprint(1)\n~~~\n\n~~~{.text .output}\n1\n~~~\n", "docs/other.md")
     run(project, *order, "docs").assert_outcomes(passed=5)
     assert (project.path / "log").read_text().split() == ["1", "2", "3", "4"]
+
+
+def test_tests_start_before_pages(project):
+    page(project, COUNTED)
+    page(project, "def test_it():\n    pass\n", "tests/test_it.py")
+    started = [line.split("::")[0] for line in run(project, "docs", "tests", "-v").outlines if "PASSED" in line]
+    assert started == ["tests/test_it.py", *["docs/page.md"] * 4]
+
+
+def test_the_files_that_start_first_are_there():
+    assert [name for name in FIRST if not (ROOT / name).exists()] == [], "What to do: mend the names in order.py."
 
 
 def test_a_block_that_is_selected_alone_runs_after_its_chain(project):
