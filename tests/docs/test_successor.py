@@ -1,9 +1,11 @@
 """The comparison of the site with the one that Zensical builds; `python noxfile.py successor` makes it."""
 
 import re
+import sys
 
 import pytest
 
+from workshop import environments
 from workshop.pages import is_notebook
 from workshop.successor import build, losses
 
@@ -76,3 +78,35 @@ def test_the_constraints_name_versions_and_hashes_and_no_address():
     assert {"zensical", "mkdocstrings", "ruff"} <= {name for name, _ in entries}
     assert text.count("==") - text.count("== '") == len(entries)
     assert "//" not in text
+
+
+def test_an_environment_is_made_once_for_its_constraints(tmp_path, monkeypatch):
+    calls = []
+
+    def uv(*arguments):
+        calls.append(arguments[0])
+        (tmp_path / "environment").mkdir(exist_ok=True)
+
+    monkeypatch.setattr(environments, "uv", uv)
+    constraints = tmp_path / "constraints.txt"
+    constraints.write_text("a==1")
+    for _ in range(2):
+        environments.installed(tmp_path / "environment", constraints)
+        assert calls == ["venv", "pip"]
+    constraints.write_text("a==2")
+    environments.installed(tmp_path / "environment", constraints)
+    assert calls == ["venv", "pip"] * 2
+
+
+def test_what_cannot_be_installed_is_an_error():
+    with pytest.raises(environments.InstallError, match=r"^uv: error: unrecognized subcommand"):
+        environments.uv("nonsense")
+
+
+def test_a_build_that_fails_is_an_error_with_what_was_said(tmp_path, monkeypatch):
+    monkeypatch.setattr(build, "installed", lambda *_: sys.executable)  # it has no Zensical
+    for folder in ("docs", "src"):
+        (tmp_path / folder).mkdir()
+    (tmp_path / "mkdocs.yml").write_text("site_name: NNX")
+    with pytest.raises(build.BuildError, match="No module named zensical"):
+        build.build(tmp_path, tmp_path / "cache")
