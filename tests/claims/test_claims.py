@@ -37,7 +37,7 @@ from nnx_state.claims.running import Worker, run
 DOCS = Path(__file__).parents[2] / "docs"
 CLAIMS = list(claims().values())
 RELEASE = ".".join(map(str, VERSION))
-CITED = re.compile(r"claims/(?:index\.md)?#([\w-]+)")
+CITED = re.compile(r"claims/[\w-]+\.md#([a-z][\w-]+)")
 
 
 def test_there_are_many_claims():
@@ -65,9 +65,10 @@ def test_statements_differ():
 def test_the_published_verdicts_are_of_these_claims():
     hashed, columns = published.load()
     assert hashed == published.sources(), "What to do: python noxfile.py matrix"
-    for release, column in columns.items():
-        assert set(column.verdicts) == set(claims()), release
-        assert (column.versions["flax"], column.failed) == (release, "")
+    for name, column in columns.items():
+        if not column.failed:
+            assert set(column.verdicts) == set(claims()), name
+            assert column.versions["flax"] == name.partition(" ")[0]
     assert list(columns) == sorted(columns, key=published.version)
     assert published.FILE.read_text("utf-8") == published.dump(columns, hashed)
 

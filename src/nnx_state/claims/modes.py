@@ -23,7 +23,7 @@ from nnx_state.claims.compat import (
     tree_mode,
     update,
 )
-from nnx_state.claims.registry import claim, differs, expect, need_keyword, raises, works
+from nnx_state.claims.registry import claim, differs, expect, need, need_keyword, raises, works
 
 SEE = "lessons/transforms.md#see"
 COST = "lessons/cost.md#see"
@@ -277,6 +277,7 @@ def scan_returns_the_model_itself() -> None:
         bump(model)
         return model, model(x)
 
+    need(nnx, "Carry")
     model = Layer(nnx.Variable(jnp.zeros(())))
     scanned: Any = works(lambda: nnx.scan(visit, in_axes=(nnx.Carry, 0), out_axes=(nnx.Carry, 0)))
     returned, _ = works(lambda: scanned(model, jnp.ones((3, 4))))
