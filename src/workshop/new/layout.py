@@ -23,8 +23,8 @@ def files(lesson: Lesson) -> dict[str, str]:
 
 
 def needed(lesson: Lesson) -> list[str]:
-    """Return the paths of the files that every lesson has; which mistakes it proves is its own affair."""
-    return [path for path, _ in _templates(lesson) if "/mistakes/" not in path]
+    """Return the paths of these files."""
+    return [path for path, _ in _templates(lesson)]
 
 
 def example(lesson: Lesson) -> str:
