@@ -129,10 +129,10 @@ class Census:
             waiting = self.waiting.total()
             missing = f", but for {waiting} that wait for PyTorch: `python noxfile.py torch`" if waiting else ""
             release = importlib.metadata.version("flax")
-            ran = f"{blocks} blocks of {pages} files ran on Flax {release}, as many as readers see{missing}"
             older = [str(block) for page in sorted(self.executed) for block in read(page) if block.older]
-            terminalreporter.line(f"census: {ran}")
-            terminalreporter.line(f"census: {len(older)} print otherwise on Flax {OLDER}: {', '.join(older)}")
+            terminalreporter.line(f"census: {blocks} blocks of {pages} files ran, as many as readers see{missing}")
+            folded = f"{len(older)} print otherwise on Flax {OLDER} ({', '.join(older)})" if older else ""
+            terminalreporter.line(f"census: this was Flax {release}; {folded or 'no page shows another'}")
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:

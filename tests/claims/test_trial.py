@@ -2,6 +2,7 @@
 
 import inspect
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -189,11 +190,13 @@ def test_a_sample_of_claims_can_come_out_the_other_way(monkeypatch, capsys):
     assert f"{len(SAMPLE)} claims were seen to hold and to differ" in capsys.readouterr().out
 
 
-def test_every_claim_was_seen_to_hold_and_to_differ_or_has_a_stand_in():
+def test_every_claim_was_seen_to_hold_and_to_differ_or_has_a_stand_in_or_waits_for_one():
     named = {name for one in STAND_INS.values() for name in one.turns}
     assert named <= set(claims())
     seen = trial.seen_on_releases()
-    assert [name for name in claims() if not {HOLDS, DIFFERS} <= seen[name] and name not in named] == []
+    waiting = [name for name in claims() if not {HOLDS, DIFFERS} <= seen[name] and name not in named]
+    text = Path(trial.__file__).with_name("not-turned-yet.txt").read_text("utf-8")
+    assert waiting == [line for line in text.splitlines() if not line.startswith("#")]
 
 
 def test_every_stand_in_says_what_is_otherwise():

@@ -40,7 +40,8 @@ def page(project: pytest.Pytester, text: str, name: str = "docs/page.md") -> Pat
 
 def run(project: pytest.Pytester, *arguments: str) -> pytest.RunResult:
     unneeded = [f"-pno:{plugin}" for plugin in ("benchmark", "cacheprovider", "hypothesispytest")]  # they start slowly
-    return project.runpytest_inprocess(f"--basetemp={project.path / 'temporary'}", *unneeded, *(arguments or ("docs",)))
+    settings = [f"--basetemp={project.path / 'temporary'}", "--as-on=newest", *unneeded]
+    return project.runpytest_inprocess(*settings, *(arguments or ("docs",)))
 
 
 def fails_with(result: pytest.RunResult, *messages: str) -> None:
@@ -273,6 +274,20 @@ def test_rewriting_removes_the_output_of_a_block_that_prints_nothing(project):
     path = page(project, "~~~python\nx = 1\n~~~\n\n~~~{.text .output}\n1\n~~~\n\nText.\n")
     assert run(project, "docs", "--rewrite-outputs").ret == 0
     assert path.read_text("utf-8") == "```python\nx = 1\n```\n\nText.\n"
+
+
+def test_what_the_older_release_prints_is_folded_below_and_compared_there(project):
+    path = page(project, "~~~python\nprint(1)\n~~~\n\n~~~{.text .output}\n2\n~~~\n\nText.\n")
+    assert run(project, "docs", "--as-on=older", "--rewrite-outputs").ret == 0
+    fold = "/// details | Flax 0.12.8 prints\n\n```{.text .output .older}\n1\n```\n\n///\n"
+    written = f"```python\nprint(1)\n```\n\n```{{.text .output}}\n2\n```\n\n{fold}\nText.\n"
+    assert path.read_text("utf-8") == written
+    run(project, "docs", "--as-on=older").assert_outcomes(passed=1)
+    fails_with(run(project, "docs"), "docs/page.md:5: the output of this block has changed", "-2", "+1")
+    path.write_text(written.replace("}\n1\n", "}\n3\n"), "utf-8")
+    fails_with(
+        run(project, "docs", "--as-on=older"), "docs/page.md:11: the output of this block has changed", "-3", "+1"
+    )
 
 
 def test_rewriting_does_not_hide_a_mistake_that_is_none(project):

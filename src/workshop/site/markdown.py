@@ -66,6 +66,8 @@ def publish(config: MkDocsConfig, site: Path) -> list[Page]:
     """Write the Markdown of each page in the navigation into a built site, and `llms.txt`; return the pages."""
     site_url = config.site_url or ""
     entries = list(_entries(config.nav or []))
+    if not entries:  # without a navigation there is nothing to list
+        return []
     texts = {source: _text(Path(config.docs_dir, source)) for _, source in entries}
     shown = {module: source for source, text in texts.items() for module in _SHOWN.findall(text)}
     pages = [Page(section, source, standalone(texts[source], source, site_url, shown)) for section, source in entries]
