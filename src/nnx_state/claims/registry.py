@@ -306,7 +306,7 @@ def told(error: BaseException) -> str:
 
 def first_line(error: BaseException) -> str:
     """Return the first line of a message without addresses in memory and values, at most 160 characters of it."""
-    line = re.sub(r" at 0x[0-9a-f]+|; value: .*", "", next(iter(str(error).strip().splitlines()), ""))
+    line = re.sub(r" at (0x[0-9a-f]+|/\S+)|; value: .*", "", next(iter(str(error).strip().splitlines()), ""))
     return line if len(line) <= 160 else f"{line[:159]}…"
 
 
