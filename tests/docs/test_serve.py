@@ -62,7 +62,7 @@ def project(tmp_path) -> Path:
     return write_project(tmp_path)
 
 
-def differing(these: dict[str, str], those: dict[str, str]) -> list[str]:
+def differing(these: dict[str, str | bytes], those: dict[str, str | bytes]) -> list[str]:
     """Return the names of texts that are not the same; the difference of two pages would fill the terminal."""
     return sorted(name for name in these.keys() | those.keys() if these.get(name) != those.get(name))
 
@@ -311,6 +311,12 @@ def index(site: Path) -> dict[str, str]:
     return {e["location"]: json.dumps(e) for e in entries if not e["location"].startswith("notebooks/")}
 
 
+def assets(site: Path) -> dict[str, bytes]:
+    """Return the style sheets, scripts, pictures and inventories of a site by name."""
+    files = [path for path in site.rglob("*") if path.suffix in {".css", ".js", ".svg", ".inv"}]
+    return {path.relative_to(site).as_posix(): path.read_bytes() for path in files}
+
+
 def test_our_own_site_is_served_as_it_is_built(site, tmp_path, pytestconfig, monkeypatch):
     """Notebooks are not run for this; that their pages have the outputs is tested above, where there is a small one."""
     for name in os.environ.keys() - environment().keys():
@@ -321,5 +327,4 @@ def test_our_own_site_is_served_as_it_is_built(site, tmp_path, pytestconfig, mon
     served.update([docs / "index.md", docs / "lessons/linear.md", docs / "reference/linear.md"], outcomes={})
     assert differing(pages(tmp_path), pages(site)) == []
     assert differing(index(tmp_path), index(site)) == []
-    names = {path.relative_to(site) for path in site.rglob("*") if path.is_file()}
-    assert {path.relative_to(tmp_path) for path in tmp_path.rglob("*") if path.is_file()} == names
+    assert differing(assets(tmp_path), assets(site)) == []

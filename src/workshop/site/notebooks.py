@@ -155,8 +155,8 @@ class Background:
         return found
 
     def start(self, settings: MkDocsConfig) -> None:
-        """Run the notebooks without an outcome, unless that was started already."""
-        if self._process is None and self._waiting:
+        """Run the notebooks without an outcome, unless they run already."""
+        if self._waiting and (self._process is None or self._process.poll() is not None):
             command = [sys.executable, "-m", "workshop.site.notebooks", f"--config-file={settings.config_file_path}"]
             variables = os.environ | {
                 "TMPDIR": str(self._folder),
