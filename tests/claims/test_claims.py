@@ -49,6 +49,11 @@ def test_there_are_many_claims():
     assert {path.stem for path in Path(registry.__file__).parent.glob("*.py")} == files | others
 
 
+def test_claims_stand_in_the_order_of_their_topics_however_these_were_imported(monkeypatch):
+    monkeypatch.setattr(registry, "_CLAIMS", dict(sorted(claims().items(), key=lambda item: item[1].topic)))
+    assert list(dict.fromkeys(claim.topic for claim in claims().values())) == list(TOPICS)
+
+
 @pytest.mark.parametrize("one", CLAIMS, ids=lambda one: one.name)
 def test_a_claim_is_one_plain_sentence_with_a_lesson(one):
     assert re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", one.name)

@@ -159,7 +159,8 @@ def claims() -> dict[str, Claim]:
     """Import every topic, and return all claims by name, in the order of the topics."""
     for topic in TOPICS:
         importlib.import_module(f"nnx_state.claims.{topic}")
-    return _CLAIMS
+    # a topic may have been imported before those that come first
+    return dict(sorted(_CLAIMS.items(), key=lambda item: TOPICS.index(item[1].topic)))
 
 
 def judge(check: Callable[[], None]) -> Verdict:
