@@ -5,13 +5,13 @@ import contextlib
 import faulthandler
 import importlib
 import sys
-import traceback
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 from nnx_state.practice.findings import Finding, Record, told
+from nnx_state.practice.lines import raising_line
 
 MEMORY = 8 * 2**30  # bytes of data; JAX alone reserves about 1 GiB
 LARGEST_FILE = 64 * 2**20  # bytes that one file may take, the learner's prints included
@@ -44,7 +44,7 @@ def _grade(module: str, path: Path, record: Record) -> None:
     for stage in (_load, *checks.STAGES):
         record.note(stage=stage.__name__)
         try:
-            for finding in stage(attempt):
+            for finding in attempt.run(stage):
                 record.found(finding)
         except Stop as stop:
             record.found(stop.finding)
@@ -81,7 +81,7 @@ def _libraries() -> list[ModuleType]:
 
 def _ended(attempt: Any, error: Exception | SystemExit) -> Finding:
     """Return the finding for what ended the checks."""
-    line = _line(attempt.path)
+    line = raising_line(attempt.path, error)
     if isinstance(error, SystemExit):
         return Finding("exited", seen=attempt.calling, line=line)
     if isinstance(error, MemoryError) or "RESOURCE_EXHAUSTED" in str(error) or "Out of memory" in str(error):
@@ -90,12 +90,6 @@ def _ended(attempt: Any, error: Exception | SystemExit) -> Finding:
         return Finding("unfinished", seen=attempt.calling, line=line)
     what = attempt.calling or "a look at its objects"
     return Finding("raised", seen=f"{what} raised {told(error)}", expected="no error", line=line)
-
-
-def _line(path: Path) -> int | None:
-    """Return the last line of the attempt that the current exception passed through."""
-    frames = traceback.extract_tb(sys.exc_info()[2])
-    return next((frame.lineno for frame in reversed(frames) if frame.filename == str(path)), None)
 
 
 def _limit_resources() -> None:

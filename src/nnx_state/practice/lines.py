@@ -2,6 +2,8 @@
 
 import ast
 import functools
+import traceback
+from pathlib import Path
 
 
 def first_line(source: str, name: str, within: str = "") -> int | None:
@@ -12,15 +14,27 @@ def first_line(source: str, name: str, within: str = "") -> int | None:
         name: such as `MultiParam`, `multi_param_forward` or `count`.
         within: the class or function to look in, anywhere by default.
     """
-    tree = _parsed(source)
-    places = [node for node in ast.walk(tree) if getattr(node, "name", "") == within] if within else [tree]
-    statements = [node for place in places for node in ast.walk(place) if isinstance(node, ast.stmt)]
-    return min((node.lineno for node in statements if name in _written(node)), default=None)
+    lines = [line for line, written, around in _statements(source) if name in written and within in around]
+    return min(lines, default=None)
 
 
-@functools.lru_cache(maxsize=1)  # the checks ask for many lines of one attempt
-def _parsed(source: str) -> ast.Module:
-    return ast.parse(source)
+def raising_line(path: Path, error: BaseException) -> int | None:
+    """Return the last line of a file that an exception passed through, if it passed through one."""
+    frames = traceback.extract_tb(error.__traceback__)
+    return next((frame.lineno for frame in reversed(frames) if frame.filename == str(path)), None)
+
+
+@functools.lru_cache(maxsize=4)  # of one attempt the line of many names is asked for
+def _statements(source: str) -> list[tuple[int, set[str], frozenset[str]]]:
+    """Return of each statement its line, the names that it writes, and the classes and functions around it."""
+    found = []
+    nodes: list[tuple[ast.AST, frozenset[str]]] = [(ast.parse(source), frozenset())]
+    for node, outside in nodes:  # it grows while it is read
+        around = outside | {getattr(node, "name", "")}  # the file itself is without a name
+        if isinstance(node, ast.stmt):
+            found.append((node.lineno, _written(node), around))
+        nodes += [(child, around) for child in ast.iter_child_nodes(node)]
+    return found
 
 
 def _written(node: ast.stmt) -> set[str]:

@@ -1,15 +1,12 @@
-"""What several exercises try with an attempt: a call that may raise a known error; and the leaves of its objects."""
+"""What several exercises try with an attempt: a call that may raise an error whose cause is known."""
 
+import contextlib
+from collections.abc import Iterator
 from typing import Any
 
-import jax
-import jax.numpy as jnp
-import numpy as np
-from flax import nnx
-
-from nnx_state._paths import leaves
 from nnx_state.practice.findings import Finding, told
-from nnx_state.practice.probe import Attempt, Stop, content
+from nnx_state.practice.lines import raising_line
+from nnx_state.practice.probe import Attempt, Stop
 
 
 def tried(attempt: Attempt, what: str, about: str, kinds: dict[str, str], line: int | None = None, **names: Any) -> Any:
@@ -35,13 +32,24 @@ def tried(attempt: Attempt, what: str, about: str, kinds: dict[str, str], line: 
         raise
 
 
-def held(node: nnx.Module | nnx.State[Any, Any]) -> dict[str, Any]:
-    """Return the leaves of a module or a State by their dotted paths."""
-    return dict(leaves(node))
+def refused_in_place(error: Exception) -> bool:
+    """Tell whether an error says that a Variable is not written by `+=`, but by `[...] +=`."""
+    return isinstance(error, NotImplementedError) and "In-place" in str(error)
 
 
-def raw(leaf: Any) -> np.ndarray:
-    """Return a copy of what a Variable holds, or of the leaf itself; of a random key, its numbers."""
-    value = content(leaf)
-    typed = isinstance(value, jax.Array) and jnp.issubdtype(value.dtype, jax.dtypes.prng_key)
-    return np.array(jax.random.key_data(value) if typed else value)
+@contextlib.contextmanager
+def writing(attempt: Attempt) -> Iterator[None]:
+    """Say where an attempt changes a Variable in a way that NNX refuses.
+
+    Raises:
+        Stop: If it does.
+    """
+    try:
+        yield
+    except NotImplementedError as error:
+        line = raising_line(attempt.path, error)
+        if line is None or not refused_in_place(error):
+            raise
+        code = attempt.source.splitlines()[line - 1].strip()
+        seen = f"`{code}` raised NotImplementedError"
+        raise Stop(Finding("in-place", "", seen, "a write into the Variable", line)) from None

@@ -1,31 +1,55 @@
-"""Checks of the exercise Batch statistics."""
+"""Checks of the exercise Batch statistics.
+
+First what each value of `Norm` is kept in; then a call in training, plain and compiled, and one in evaluation, which
+is tried once the formula of training is right; then `set_view`, through `nnx.view`. Last comes `evaluate`, with layers
+of NNX, so that it does not depend on `Norm`. All expected numbers are computed by NumPy.
+"""
 
 import itertools
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
 from flax import nnx
 
+from nnx_state.practice.damage import decayed, traces
 from nnx_state.practice.findings import Finding
-from nnx_state.practice.probe import Attempt, Stop, close, content, describe, numbers, put, role
+from nnx_state.practice.formulas import formula_of
+from nnx_state.practice.probe import Attempt, Stop
+from nnx_state.practice.roles import role
+from nnx_state.practice.stages import needs
+from nnx_state.practice.state import attributes, found_by
+from nnx_state.practice.values import close, content, describe, numbers, put
 
-X = jnp.array([[1.0, -2.0, 0.001], [3.0, 0.0, 0.004], [-1.0, 5.0, -0.003], [2.0, 1.0, 0.002]])
-NEW = {"scale": jnp.ones(3), "bias": jnp.zeros(3), "mean": jnp.zeros(3), "var": jnp.ones(3)}
-KNOWN = {"scale": [1.0, 2.0, 3.0], "bias": [4.0, 5.0, 6.0], "mean": [0.5, -1.0, 2.0], "var": [2.0, 0.5, 1.5]}
-SCALE, BIAS, MEAN, VAR = (jnp.array(values) for values in KNOWN.values())
-KEPT = 0.75
+X = np.array([[1.0, -2.0, 0.001], [3.0, 0.0, 0.004], [-1.0, 5.0, -0.003], [2.0, 1.0, 0.002]], np.float32)
+NEW = {"scale": np.ones(3), "bias": np.zeros(3), "mean": np.zeros(3), "var": np.ones(3)}
+TYPES: dict[str, type[nnx.Variable[Any]]] = {
+    "scale": nnx.Param,
+    "bias": nnx.Param,
+    "mean": nnx.BatchStat,
+    "var": nnx.BatchStat,
+}
+SCALE = np.array([1.0, 2.0, 3.0], np.float32)
+BIAS = np.array([4.0, 5.0, 6.0], np.float32)
+MEAN = np.array([0.5, -1.0, 2.0], np.float32)
+VAR = np.array([2.0, 0.5, 1.5], np.float32)
+KNOWN = {"scale": SCALE, "bias": BIAS, "mean": MEAN, "var": VAR}
+KEPT = 0.75  # the share of an average that a call keeps
+
+
+def fill(layer: Any) -> Any:
+    """Give a layer known values, and return it."""
+    for name, values in KNOWN.items():
+        put(layer, name, jnp.array(values))
+    return layer
 
 
 def build(attempt: Attempt) -> Any:
     """Return a layer of the attempt with known values."""
-    norm = attempt.call(f"Norm(3, {KEPT})")
-    for name, values in KNOWN.items():
-        put(norm, name, jnp.array(values))
-    return norm
+    return fill(attempt.call(f"Norm(3, {KEPT})"))
 
 
 def names(attempt: Attempt) -> Iterator[Finding]:
@@ -38,14 +62,15 @@ def names(attempt: Attempt) -> Iterator[Finding]:
 
 
 def roles(attempt: Attempt) -> Iterator[Finding]:
-    """Each value has its type and its first numbers, and the switch is a bool."""
+    """Each value has its type and its first numbers, and the switch is a bool.
+
+    A value with the wrong type of Variable can still be computed with; one without a Variable ends the checks.
+    """
     norm = attempt.call(f"Norm(3, {KEPT})")
     for name, wanted in NEW.items():
         line = attempt.line(name, "Norm")
-        found = list(role(attempt, norm, name, nnx.Param if name in {"scale", "bias"} else nnx.BatchStat))
-        for finding in found:
-            measured = _damage(attempt, finding)
-            worse = Finding(finding.kind, name, finding.seen, finding.expected, finding.line, measured)
+        for finding in role(attempt, norm, name, TYPES[name]):
+            worse = replace(finding, measured=_damage(attempt, finding))
             if finding.kind not in {"param", "variable", "type"}:
                 raise Stop(worse)
             yield worse
@@ -54,79 +79,75 @@ def roles(attempt: Attempt) -> Iterator[Finding]:
             raise Stop(Finding("shape", name, f"{name} has shape {list(np.shape(value))}", "[3] for 3 features", line))
         if not close(value, wanted):
             yield Finding("value", name, f"{name} starts as {numbers(value)}", numbers(wanted), line)
-    paths = {str(path[0]) for path, _ in nnx.to_flat_state(nnx.state(norm))}
-    if extra := sorted(paths - {*NEW, "use_running_average"}):
-        yield Finding("extra", seen=f"also {', '.join(extra)}", expected=", ".join(NEW), line=attempt.line(extra[0]))
-    if (switch := getattr(norm, "use_running_average", None)) is not False:
-        kind = "missing" if switch is None else "value" if switch is True else "not-bool"
-        seen = "no such attribute" if switch is None else f"use_running_average is {describe(switch)}"
-        line = attempt.line("use_running_average", "Norm")
+    if extra := [name for name in attributes(norm) if name not in {*NEW, "use_running_average"}]:
+        yield Finding("extra", "", f"also {', '.join(extra)}", ", ".join(NEW), attempt.line(extra[0]))
+    switch, line = getattr(norm, "use_running_average", None), attempt.line("use_running_average", "Norm")
+    if switch is None:
+        raise Stop(Finding("missing", "use_running_average", "no such attribute", "False", line))
+    if switch is not False:
+        kind = "value" if switch is True else "not-bool"
+        seen = f"use_running_average is {describe(switch)}"
         raise Stop(Finding(kind, "use_running_average", seen, "False", line))
 
 
 def training(attempt: Attempt) -> Iterator[Finding]:
     """With the switch off, a call normalises with the batch and moves the averages."""
-    norm, line = build(attempt), attempt.line("__call__", "Norm") or attempt.line("Norm")
+    norm, line = build(attempt), _call_line(attempt)
     before = {name: getattr(norm, name) for name in NEW}
     try:
-        y = attempt.call("norm(x)", norm=norm, x=X)
+        y = attempt.call("norm(x)", norm=norm, x=jnp.array(X))
     except (TypeError, ValueError) as error:
-        attempt.call("norm(x)", norm=build(attempt), x=X[:3])  # raises too, unless it is the shape that stops it
+        attempt.call("norm(x)", norm=build(attempt), x=jnp.array(X[:3]))  # raises too, unless the shape stops it
         seen = f"a batch of four raised {type(error).__name__}, one of three did not"
         raise Stop(Finding("axis", "training", seen, "mean and var of the batch", line)) from None
     if not isinstance(y, jax.Array) or y.shape != X.shape:
         raise Stop(Finding("result-type", "training", f"it returns {describe(y)}", "one array, float32[4, 3]", line))
-    yield from _formula(y, line)
+    yield from _result(y, line)
     for name in NEW:
         if getattr(norm, name) is not before[name]:
-            found = ", ".join(map(str, nnx.state(norm, nnx.BatchStat))) or "nothing"
-            measured = f"After one call, `nnx.state(norm, nnx.BatchStat)` finds {found}."
             seen = f"after a call, {describe(getattr(norm, name))} stands in `{name}`"
+            measured = f"After one call, `nnx.state(norm, nnx.BatchStat)` finds {found_by(norm, nnx.BatchStat)}."
             raise Stop(Finding("replaced", "averages", seen, "the BatchStat from before", line, measured))
     for name, old, batch in (("mean", MEAN, X.mean(axis=0)), ("var", VAR, X.var(axis=0))):
-        now, wanted = content(getattr(norm, name)), KEPT * old + (1 - KEPT) * batch
-        if not close(now, wanted):
-            kind = _average(now, old, batch)
+        now, wanted = np.asarray(content(getattr(norm, name))), KEPT * old + (1 - KEPT) * batch
+        if close(now, wanted):
+            continue
+        kind, measured = _average(now, old, batch), ""
+        if kind == "unbiased":
             share = ((now - KEPT * old) / (1 - KEPT) / batch)[0]
-            measured = f"{share:.3g} times the variance of the four examples went in." if kind == "unbiased" else ""
-            seen = f"{name} went from {numbers(old)} to {numbers(now)}, with {numbers(batch)} in the batch"
-            raise Stop(Finding(kind, "averages", seen, numbers(wanted), line, measured))
+            measured = f"{share:.3g} times the variance of the four examples went in."
+        seen = f"{name} went from {numbers(old)} to {numbers(now)}, with {numbers(batch)} in the batch"
+        raise Stop(Finding(kind, "averages", seen, numbers(wanted), line, measured))
 
 
 def compiled(attempt: Attempt) -> Iterator[Finding]:
     """Under `nnx.jit` the same happens, and one trace serves all batches."""
-    norm, runs, line = build(attempt), list[int](), attempt.line("__call__", "Norm")
-
-    def step(norm: Any, x: jax.Array) -> Any:
-        runs.append(1)
-        return norm(x)
-
-    train = nnx.jit(step)
-    for _ in range(3):
-        attempt.call("train(norm, x)", train=train, norm=norm, x=X)
-    if len(runs) > 1:
-        measured = f"Three batches of one shape were compiled {len(runs)} times."
-        yield Finding("retraced", "Norm", f"{len(runs)} traces", "one trace", line, measured)
+    norm, line = build(attempt), attempt.line("__call__", "Norm")
+    with attempt.does("`train(norm, x)`"):
+        taken = traces(lambda norm, x: norm(x), [(norm, jnp.array(X))] * 3)
+    if taken > 1:
+        measured = f"Three batches of one shape were compiled {taken} times."
+        yield Finding("retraced", "Norm", f"{taken} traces", "one trace", line, measured)
     now, wanted = content(norm.mean), KEPT**3 * MEAN + (1 - KEPT**3) * X.mean(axis=0)
     if not close(now, wanted):
         seen = f"after three calls under nnx.jit the mean is {numbers(now)}"
         yield Finding("value", "averages", seen, numbers(wanted), line)
 
 
+@needs(training)
 def evaluation(attempt: Attempt) -> Iterator[Finding]:
     """With the switch on, a call normalises with the averages and changes nothing."""
-    norm, line = build(attempt), attempt.line("__call__", "Norm") or attempt.line("Norm")
-    if list(_formula(build(attempt)(X), line)):
-        return
+    norm, line = build(attempt), _call_line(attempt)
     norm.use_running_average = True
-    y = attempt.call("norm(x)", norm=norm, x=X)
-    if not close(y, _normal(MEAN, VAR)):
-        batch = close(y, _normal(X.mean(axis=0), X.var(axis=0)))
-        measured = (
-            f"One example got {numbers(y[0])} in a batch of four and {numbers(norm(X[:1])[0])} alone." if batch else ""
-        )
+    y, wanted = attempt.call("norm(x)", norm=norm, x=jnp.array(X)), _normal(MEAN, VAR)
+    if not close(y, wanted):
         seen = f"{numbers(y)} with the switch on"
-        yield Finding("batch" if batch else "formula", "evaluation", seen, numbers(_normal(MEAN, VAR)), line, measured)
+        if close(y, _normal(X.mean(axis=0), X.var(axis=0))):
+            alone = norm(jnp.array(X[:1]))[0]
+            measured = f"One example got {numbers(y[0])} in a batch of four and {numbers(alone)} alone."
+            yield Finding("batch", "evaluation", seen, numbers(wanted), line, measured)
+        else:
+            yield Finding("formula", "evaluation", seen, numbers(wanted), line)
     elif not (close(content(norm.mean), MEAN) and close(content(norm.var), VAR)):
         seen = f"the mean went from {numbers(MEAN)} to {numbers(content(norm.mean))} with the switch on"
         yield Finding("moves", "evaluation", seen, "averages that stay", line)
@@ -144,8 +165,9 @@ def views(attempt: Attempt) -> Iterator[Finding]:
         except ValueError as error:
             raise Stop(Finding("ignored", "set_view", f"ValueError: {error}", "a view", line)) from None
         if view.use_running_average is not wanted:
+            kind = "off" if before else "ignored"
             seen = f"a view with use_running_average={wanted} has {view.use_running_average}"
-            raise Stop(Finding("off" if before else "ignored", "set_view", seen, str(wanted), line))
+            raise Stop(Finding(kind, "set_view", seen, str(wanted), line))
     norm.use_running_average = True
     model, call = nnx.Sequential(norm, nnx.Dropout(0.5)), "nnx.view(model, deterministic=True)"
     try:
@@ -157,51 +179,29 @@ def views(attempt: Attempt) -> Iterator[Finding]:
 
 
 def evaluating(attempt: Attempt) -> Iterator[Finding]:
-    """`evaluate` gives what a model computes with the averages, and leaves the model as it is."""
-    line = attempt.line("evaluate")
+    """`evaluate` gives what a model computes with the averages, and leaves the model as it is.
+
+    The model is a BatchNorm or has one inside, the call plain or compiled, and the switch off or on before it.
+    """
     calls = "evaluate(model, x)", "nnx.jit(evaluate)(model, x)"
     for nested, call, switch in itertools.product((False, True), calls, (False, True)):
-        layer: Any = nnx.BatchNorm(3, momentum=KEPT, use_running_average=switch, rngs=nnx.Rngs(0))
-        for name, values in KNOWN.items():
-            put(layer, name, jnp.array(values))
-        model = nnx.Sequential(jnp.sin, layer) if nested else layer
-        try:
-            y = attempt.call(call, model=model, x=X, nnx=nnx)
-        except AttributeError as error:
-            if not nested:
-                raise
-            seen = f"of Sequential(sin, BatchNorm) it raised AttributeError: {error}"
-            raise Stop(Finding("nested", "evaluate", seen, "any model", line)) from None
-        what = "Sequential(sin, BatchNorm)" if nested else "a BatchNorm"
-        case = f"`{call}` of {what} with the switch {'on' if switch else 'off'}"
-        inputs = jnp.sin(X) if nested else X
-        wanted, stays = _normal(MEAN, VAR, inputs), all(close(getattr(layer, name)[...], KNOWN[name]) for name in NEW)
-        if not isinstance(y, jax.Array):
-            raise Stop(Finding("result-type", "evaluate", f"{case}: {describe(y)}", "an array", line))
-        if not close(y, wanted):
-            batch = close(y, _normal(inputs.mean(axis=0), inputs.var(axis=0), inputs))
-            kind = ("nested" if nested else "training") if batch else "result-value" if stays else "moves"
-            raise Stop(Finding(kind, "evaluate", f"{case}: {numbers(y)}", numbers(wanted), line))
-        if not stays:
-            seen = f"{case}: the mean is {numbers(layer.mean[...])}"
-            raise Stop(Finding("moves", "evaluate", seen, f"{numbers(MEAN)}, as before", line))
-        if layer.use_running_average is not switch:
-            layer(X)
-            kept = "left the averages alone" if close(layer.mean[...], MEAN) else "moved the averages"
-            measured = f"The next call of the layer {kept}."
-            seen, kind = f"{case}: afterwards it is {layer.use_running_average}", "turns-off" if switch else "leaks"
-            raise Stop(Finding(kind, "evaluate", seen, str(switch), line, measured))
+        _evaluated(attempt, nested, call, switch)
     yield from ()
 
 
 STAGES = (names, roles, training, compiled, evaluation, views, evaluating)
 
 
-def _normal(mean: Any, var: Any, x: jax.Array = X, epsilon: float = 1e-5) -> Any:
-    return (x - mean) / jnp.sqrt(var + epsilon) * SCALE + BIAS
+def _call_line(attempt: Attempt) -> int | None:
+    return attempt.line("__call__", "Norm") or attempt.line("Norm")
 
 
-def _formula(y: Any, line: int | None) -> Iterator[Finding]:
+def _normal(mean: Any, var: Any, x: np.ndarray = X, epsilon: float = 1e-5) -> Any:
+    """Return a batch that is normalised with a mean and a variance, scaled and shifted."""
+    return (x - mean) / np.sqrt(var + epsilon) * SCALE + BIAS
+
+
+def _result(y: Any, line: int | None) -> Iterator[Finding]:
     """Name the formula of a training call, if it is another one."""
     mean, var = X.mean(axis=0), X.var(axis=0)
     wanted = _normal(mean, var)
@@ -209,39 +209,85 @@ def _formula(y: Any, line: int | None) -> Iterator[Finding]:
         return
     moved = KEPT * MEAN + (1 - KEPT) * mean, KEPT * VAR + (1 - KEPT) * var
     rows = X.mean(axis=1, keepdims=True), X.var(axis=1, keepdims=True)
-    unit, outside = (wanted - BIAS) / SCALE, (X - mean) / (jnp.sqrt(var) + 1e-5) * SCALE + BIAS
+    unit, outside_the_root = (wanted - BIAS) / SCALE, (X - mean) / (np.sqrt(var) + 1e-5) * SCALE + BIAS
     formulas = {
-        "averages": ("with the averages", [_normal(MEAN, VAR), _normal(*moved)]),
-        "unbiased": ("with the variance over n - 1", [_normal(mean, X.var(axis=0, ddof=1))]),
-        "axis": ("with other axes than the batch", [_normal(X.mean(), X.var()), _normal(*rows)]),
-        "epsilon": ("with another epsilon", [outside, *(_normal(mean, var, X, e) for e in (0.0, 1e-3, 1e-8))]),
-        "no-root": ("without the square root", [(X - mean) / (var + 1e-5) * SCALE + BIAS]),
-        "no-scale": ("without scale or bias", [unit, unit * SCALE, unit + BIAS]),
+        "averages": (_normal(MEAN, VAR), _normal(*moved)),
+        "unbiased": _normal(mean, X.var(axis=0, ddof=1)),
+        "axis": (_normal(X.mean(), X.var()), _normal(*rows)),
+        "epsilon": (outside_the_root, *(_normal(mean, var, X, epsilon) for epsilon in (0.0, 1e-3, 1e-8))),
+        "no-root": (X - mean) / (var + 1e-5) * SCALE + BIAS,
+        "no-scale": (unit, unit * SCALE, unit + BIAS),
     }
-    for kind, (what, values) in formulas.items():
-        if any(close(y, value) for value in values):
-            yield Finding(kind, "training", f"the batch is normalised {what}", "mean and var of the batch", line)
-            return
-    yield Finding("formula", "training", numbers(y), numbers(wanted), line)
+    words = {
+        "averages": "with the averages",
+        "unbiased": "with the variance over n - 1",
+        "axis": "with other axes than the batch",
+        "epsilon": "with another epsilon",
+        "no-root": "without the square root",
+        "no-scale": "without scale or bias",
+    }
+    if kind := formula_of(y, formulas, otherwise=""):
+        seen = f"the batch is normalised {words[kind]}"
+        yield Finding(kind, "training", seen, "mean and var of the batch", line)
+    else:
+        yield Finding("formula", "training", numbers(y), numbers(wanted), line)
 
 
-def _average(now: Any, old: jax.Array, batch: jax.Array) -> str:
+def _average(now: Any, old: np.ndarray, batch: np.ndarray) -> str:
     """Name the rule that an average follows."""
-    rules = {"unchanged": old, "overwritten": batch, "fixed": 0.9 * old + 0.1 * batch}
-    rules["pytorch"] = KEPT * batch + (1 - KEPT) * old
-    rules["unbiased"] = KEPT * old + (1 - KEPT) * X.var(axis=0, ddof=1)
-    return next((kind for kind, value in rules.items() if close(now, value)), "value")
+    rules = {
+        "unchanged": old,
+        "overwritten": batch,
+        "fixed": 0.9 * old + 0.1 * batch,
+        "pytorch": KEPT * batch + (1 - KEPT) * old,
+        "unbiased": KEPT * old + (1 - KEPT) * X.var(axis=0, ddof=1),
+    }
+    return formula_of(now, rules, otherwise="value")
+
+
+def _evaluated(attempt: Attempt, nested: bool, call: str, switch: bool) -> None:
+    """Evaluate one model.
+
+    Raises:
+        Stop: If the result is another one, or the model is.
+    """
+    line = attempt.line("evaluate")
+    layer: Any = fill(nnx.BatchNorm(3, momentum=KEPT, use_running_average=switch, rngs=nnx.Rngs(0)))
+    model = nnx.Sequential(jnp.sin, layer) if nested else layer
+    what = "Sequential(sin, BatchNorm)" if nested else "a BatchNorm"
+    try:
+        y = attempt.call(call, model=model, x=jnp.array(X), nnx=nnx)
+    except AttributeError as error:
+        if not nested:
+            raise
+        seen = f"of {what} it raised AttributeError: {error}"
+        raise Stop(Finding("nested", "evaluate", seen, "any model", line)) from None
+    case = f"`{call}` of {what} with the switch {'on' if switch else 'off'}"
+    if not isinstance(y, jax.Array):
+        raise Stop(Finding("result-type", "evaluate", f"{case}: {describe(y)}", "an array", line))
+    inputs = np.sin(X) if nested else X
+    wanted = _normal(MEAN, VAR, inputs)
+    stays = all(close(content(getattr(layer, name)), KNOWN[name]) for name in NEW)
+    if not close(y, wanted):
+        with_batch = _normal(inputs.mean(axis=0), inputs.var(axis=0), inputs)
+        formulas = {"nested" if nested else "training": with_batch}
+        kind = formula_of(y, formulas, otherwise="result-value" if stays else "moves")
+        raise Stop(Finding(kind, "evaluate", f"{case}: {numbers(y)}", numbers(wanted), line))
+    if not stays:
+        seen = f"{case}: the mean is {numbers(content(layer.mean))}"
+        raise Stop(Finding("moves", "evaluate", seen, f"{numbers(MEAN)}, as before", line))
+    if layer.use_running_average is not switch:
+        kind, seen = "turns-off" if switch else "leaks", f"{case}: afterwards it is {layer.use_running_average}"
+        layer(jnp.array(X))
+        moved = "left the averages alone" if close(content(layer.mean), MEAN) else "moved the averages"
+        raise Stop(Finding(kind, "evaluate", seen, str(switch), line, f"The next call of the layer {moved}."))
 
 
 def _damage(attempt: Attempt, finding: Finding) -> str:
-    """Return what a wrong type does to an average or a Param."""
+    """Say in one sentence what a wrong type does to an average or a Param."""
     norm, name = attempt.call(f"Norm(3, {KEPT})"), finding.about
     if finding.kind == "param":
-        put(norm, name, jnp.full(3, 5.0))
-        optimizer = nnx.Optimizer(norm, optax.adamw(0.1, weight_decay=0.1), wrt=nnx.Param)
-        optimizer.update(norm, jax.tree.map(jnp.zeros_like, nnx.state(norm, nnx.Param)))
-        now = numbers(content(getattr(norm, name)))
+        now = numbers(decayed(norm, name))
         return f"A step of adamw(0.1, weight_decay=0.1) without any slope turned a {name} of 5 into {now}."
-    wanted = nnx.Param if name in {"scale", "bias"} else nnx.BatchStat
-    found = ", ".join(map(str, nnx.state(norm, wanted))) or "nothing"
-    return f"`nnx.state(norm, nnx.{wanted.__name__})` finds {found}."
+    wanted = TYPES[name]
+    return f"`nnx.state(norm, nnx.{wanted.__name__})` finds {found_by(norm, wanted)}."

@@ -1,4 +1,9 @@
-"""Checks of the exercise Caches."""
+"""Checks of the exercise Caches.
+
+First the forward pass of `CausalMean`, without a cache; then the cache that `init_cache` makes, the tokens one by one,
+plain and compiled, and one token too many. Last `keep` and `reorder`, with a layer of the checks, so that they do not
+depend on `CausalMean`. No two sizes of an array are equal, so that axes cannot be mistaken for each other.
+"""
 
 from collections.abc import Iterator
 from typing import Any
@@ -8,26 +13,45 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
-from nnx_state.practice.findings import Finding
-from nnx_state.practice.probe import Attempt, Stop, close, content, describe, numbers, role, spec
-from nnx_state.practice.trials import held
+from nnx_state import TraceCounter
+from nnx_state.practice.damage import deleted_by_donation
+from nnx_state.practice.findings import Finding, told
+from nnx_state.practice.formulas import formula_of
+from nnx_state.practice.probe import Attempt, Stop
+from nnx_state.practice.roles import role
+from nnx_state.practice.state import copied, found_by, held
+from nnx_state.practice.values import address, close, content, describe, listed, numbers, spec
 
-BATCH, LENGTH, FEATURES = 2, 3, 5  # no two sizes of an array are equal
-X = jnp.cos(jnp.arange(1.0, 1 + BATCH * (LENGTH + 1) * FEATURES)).reshape(BATCH, LENGTH + 1, FEATURES)
-MEANS = jnp.cumsum(X, axis=1) / jnp.arange(1, LENGTH + 2)[:, None]
-ORDER = jnp.array([2, 0, 0])
+BATCH, LENGTH, FEATURES = 2, 3, 5
+COUNTS = np.arange(1, LENGTH + 2)[:, None]
+X = np.cos(np.arange(1.0, 1 + BATCH * (LENGTH + 1) * FEATURES, dtype=np.float32)).reshape(BATCH, LENGTH + 1, FEATURES)
+MEANS = np.cumsum(X, axis=1) / COUNTS
+ORDER = np.array([2, 0, 0])
 
 
 class Layer(nnx.Module):
     """A layer with a cache of three sequences, and values of other types."""
 
     def __init__(self, index: bool = True) -> None:
-        self.cached_key = nnx.Cache(jnp.arange(18.0).reshape(3, 3, 2))
-        self.cached_score = nnx.Cache(jnp.arange(9.0).reshape(3, 3))
+        numbers = np.arange(18.0, dtype=np.float32)
+        self.cached_key = nnx.Cache(jnp.array(numbers.reshape(3, 3, 2)))
+        self.cached_score = nnx.Cache(jnp.array(numbers[:9].reshape(3, 3)))
         if index:
             self.cache_index = nnx.Cache(jnp.array(2))
-        self.weight = nnx.Param(jnp.arange(3.0))
-        self.seen = nnx.BatchStat(jnp.arange(3.0))
+        self.weight = nnx.Param(jnp.array(numbers[:3]))
+        self.seen = nnx.BatchStat(jnp.array(numbers[:3]))
+
+
+def ready(attempt: Attempt) -> Any:
+    """Return a layer of the attempt with an empty cache."""
+    model = attempt.call("CausalMean()")
+    attempt.call(f"model.init_cache(batch={BATCH}, length={LENGTH}, features={FEATURES})", model=model)
+    return model
+
+
+def token(place: int) -> jax.Array:
+    """Return one token of each sequence."""
+    return jnp.array(X[:, place])
 
 
 def names(attempt: Attempt) -> Iterator[Finding]:
@@ -50,18 +74,12 @@ def forward(attempt: Attempt) -> Iterator[Finding]:
         seen, line = f"TypeError: {error}", attempt.line("CausalMean")
         raise Stop(Finding("constructor", "CausalMean", seen, "`CausalMean()`", line)) from None
     line = attempt.line("__call__", "CausalMean")
-    y = attempt.call("model(x)", model=model, x=X)
+    y = attempt.call("model(x)", model=model, x=jnp.array(X))
     if not isinstance(y, jax.Array) or y.shape != X.shape:
-        yield Finding("result-type", "forward", f"it returns {describe(y)}", describe(X), line)
+        expected = describe(jnp.array(X))
+        yield Finding("result-type", "forward", f"it returns {describe(y)}", expected, line)
     elif not close(y, MEANS):
-        last, sums, measured = attempt.call("model(x)", model=model, x=X.at[:, -1].set(9.0)), jnp.cumsum(X, axis=1), ""
-        if close(y, jnp.cumsum(X, axis=0) / jnp.arange(1, BATCH + 1)[:, None, None]):
-            kind = "axis"
-        elif not close(last[:, 0], y[:, 0]):
-            kind = "future"
-            measured = f"Another last token turned the first output from {numbers(y[0, 0])} to {numbers(last[0, 0])}."
-        else:
-            kind = "counts" if close(y, sums) or close(y, sums / (LENGTH + 1)) else "formula"
+        kind, measured = _mistaken_mean(attempt, model, np.asarray(y))
         seen = f"{numbers(y[0, :, 0])} for the first feature {numbers(X[0, :, 0])}"
         yield Finding(kind, "forward", seen, numbers(MEANS[0, :, 0]), line, measured)
     if paths := held(model):
@@ -69,60 +87,48 @@ def forward(attempt: Attempt) -> Iterator[Finding]:
 
 
 def cache(attempt: Attempt) -> Iterator[Finding]:
-    """`init_cache` makes two empty Caches."""
+    """`init_cache` makes two empty Caches, and nothing else."""
     model, line = ready(attempt), attempt.line("init_cache")
     for name, shape, dtype in (("tokens", (BATCH, LENGTH, FEATURES), "float32"), ("index", (), "int32")):
         for finding in role(attempt, model, name, nnx.Cache):
-            found = ", ".join(held(nnx.state(model, nnx.Cache))) or "nothing"
-            measured = f"A snapshot of this layer by `nnx.Cache` holds {found}."
+            measured = f"A snapshot of this layer by `nnx.Cache` holds {found_by(model, nnx.Cache)}."
             raise Stop(Finding(finding.kind, name, finding.seen, finding.expected, finding.line, measured))
-        value = content(getattr(model, name))
-        if spec(value) != f"{dtype}{list(shape)}":
+        value, wanted = content(getattr(model, name)), f"{dtype}{list(shape)}"
+        if spec(value) != wanted:
             kind = "shape" if np.shape(value) != shape else "dtype"
-            raise Stop(Finding(kind, name, f"{name} is {spec(value)}", f"{dtype}{list(shape)}", line))
+            raise Stop(Finding(kind, name, f"{name} is {spec(value)}", wanted, line))
         if np.any(value):
             raise Stop(Finding("value", name, f"{name} starts as {numbers(value)}", "zero", line))
-    if extra := sorted(set(held(model)) - {"tokens", "index"}):
-        yield Finding("extra", seen=f"also {', '.join(extra)}", expected="tokens and index alone", line=line)
+    if extra := sorted(held(model).keys() - {"tokens", "index"}):
+        yield Finding("extra", "", f"also {', '.join(extra)}", "tokens and index alone", line)
 
 
 def decoding(attempt: Attempt) -> Iterator[Finding]:
     """Each token is stored in its place and gives the mean so far; one too many raises and changes nothing."""
     model, line = ready(attempt), attempt.line("decode")
     own = {name: getattr(model, name) for name in ("tokens", "index")}
-    for i in range(LENGTH):
-        y = attempt.call("model.decode(x)", model=model, x=X[:, i])
+    for place in range(LENGTH):
+        y = attempt.call("model.decode(x)", model=model, x=token(place))
         for name, variable in own.items():
             if (now := getattr(model, name)) is not variable:
                 seen = f"after a token, {describe(now)} stands in `{name}`"
                 raise Stop(Finding("replaced", "cache", seen, "the Cache from before", line))
-        tokens, index = model.tokens[...], model.index[...]
-        if index != i + 1:
-            seen = f"after token number {i + 1} the index is {index}"
-            with jax.disable_jit():
-                (twin := ready(attempt)).decode(X[:, 0])
-            copied = not index and twin.index[...] == 1
-            kind, about = ("jax-jit", "decode") if copied else ("value" if index else "unchanged", "index")
-            raise Stop(Finding(kind, about, seen, f"{i + 1}", line))
-        if not close(tokens, X[:, :LENGTH] * (jnp.arange(LENGTH) <= i)[:, None]):
-            places = [place for place in range(LENGTH) if close(tokens[:, place], X[:, i])]
-            seen = f"token number {i + 1} is in place {places[0] + 1 if places else 'none'}"
-            raise Stop(Finding("place" if places else "unchanged", "tokens", seen, f"place {i + 1}", line))
+        _stored(attempt, model, place)
         if not isinstance(y, jax.Array) or y.shape != (BATCH, FEATURES):
-            raise Stop(Finding("result-type", "decode", f"it returns {describe(y)}", spec(X[:, i]), line))
-        if not close(y, MEANS[:, i]):
-            total = X[:, : i + 1].sum(axis=1)
-            rules = {"length": total / LENGTH, "counts": total / (i + 2), "sum": total, "last": X[:, i]}
-            kind = next((kind for kind, value in rules.items() if close(y, value)), "formula")
-            kind = kind if jnp.isfinite(y).all() else "counts"
-            seen = f"token number {i + 1} gives {numbers(y[0])}"
-            raise Stop(Finding(kind, "decode", seen, numbers(MEANS[0, i]), line))
+            raise Stop(Finding("result-type", "decode", f"it returns {describe(y)}", spec(token(place)), line))
+        if not close(y, MEANS[:, place]):
+            total = X[:, : place + 1].sum(axis=1)
+            rules = {"length": total / LENGTH, "counts": total / (place + 2), "sum": total, "last": X[:, place]}
+            kind = formula_of(y, rules) if np.isfinite(y).all() else "counts"
+            seen = f"token number {place + 1} gives {numbers(y[0])}"
+            raise Stop(Finding(kind, "decode", seen, numbers(MEANS[0, place]), line))
     case = f"token number {LENGTH + 1} of a cache of {LENGTH}: "
     try:
-        y = attempt.call("model.decode(x)", model=model, x=X[:, LENGTH])
+        y = attempt.call("model.decode(x)", model=model, x=token(LENGTH))
     except ValueError:
-        if (lost := _overwritten(model)) or model.index[...] != LENGTH:
-            seen = f"{case}ValueError, but index is {model.index[...]}{', and a token is lost' if lost else ''}"
+        index, lost = content(model.index), _overwritten(model)
+        if lost or index != LENGTH:
+            seen = f"{case}ValueError, but index is {index}{', and a token is lost' if lost else ''}"
             yield Finding("partial", "full", seen, f"index {LENGTH}, and all tokens", line, lost)
     except Exception as error:
         yield Finding("exception", "full", f"{case}{type(error).__name__}: {error}", "ValueError", line)
@@ -133,29 +139,30 @@ def decoding(attempt: Attempt) -> Iterator[Finding]:
 
 def compiled(attempt: Attempt) -> Iterator[Finding]:
     """One trace serves all tokens, and one too many gives NaN and leaves the others."""
-    model, runs, line = ready(attempt), list[int](), attempt.line("decode")
+    model, line = ready(attempt), attempt.line("decode")
 
-    def step(model: Any, x: jax.Array) -> Any:
-        runs.append(1)
+    def decode(model: Any, x: jax.Array) -> Any:
         return model.decode(x)
 
-    names = {"model": model, "compiled_decode": nnx.jit(step)}
-    for i in range(LENGTH):
+    counter = TraceCounter(decode)
+    given: dict[str, Any] = {"model": model, "compiled_decode": nnx.jit(counter)}
+    for place in range(LENGTH):
         try:
-            y = attempt.call("compiled_decode(model, x)", x=X[:, i], **names)
+            y = attempt.call("compiled_decode(model, x)", x=token(place), **given)
         except (jax.errors.ConcretizationTypeError, jax.errors.TracerIntegerConversionError, IndexError) as error:
-            seen = f"{type(error).__name__}: {str(error).splitlines()[0]}"
+            seen = told(error, most=500)
             raise Stop(Finding("asks", "compiled", seen, "the same as without nnx.jit", line)) from None
-        if not close(y, MEANS[:, i]):
-            raise Stop(Finding("result-value", "compiled", numbers(y), numbers(MEANS[:, i]), line))
-    if len(runs) > 1:
-        measured = f"{LENGTH} tokens compiled `decode` {len(runs)} times."
-        yield Finding("retraced", "decode", f"{len(runs)} traces", "one trace", line, measured)
-    y = attempt.call("compiled_decode(model, x)", x=X[:, LENGTH], **names)
+        if not close(y, MEANS[:, place]):
+            raise Stop(Finding("result-value", "compiled", numbers(y), numbers(MEANS[:, place]), line))
+    if counter.traces > 1:
+        measured = f"{LENGTH} tokens compiled `decode` {counter.traces} times."
+        yield Finding("retraced", "decode", f"{counter.traces} traces", "one trace", line, measured)
+    y = attempt.call("compiled_decode(model, x)", x=token(LENGTH), **given)
+    seen = f"it returns {numbers(y)}"
     if lost := _overwritten(model):
-        yield Finding("overwrites", "compiled", f"it returns {numbers(y)}", "NaN, and the tokens as before", line, lost)
-    elif not jnp.isnan(y).all():
-        yield Finding("numbers", "compiled", f"it returns {numbers(y)}", "NaN", line)
+        yield Finding("overwrites", "compiled", seen, "NaN, and the tokens as before", line, lost)
+    elif not np.isnan(y).all():
+        yield Finding("numbers", "compiled", seen, "NaN", line)
 
 
 def keeping(attempt: Attempt) -> Iterator[Finding]:
@@ -165,22 +172,20 @@ def keeping(attempt: Attempt) -> Iterator[Finding]:
     saved = _of_any(attempt, "keep", "keep(model)", model=model)
     if not isinstance(saved, nnx.State):
         raise Stop(Finding("result-type", "keep", f"it returns {describe(saved)}", "an nnx.State", line))
+    if lost := sorted(own.keys() - held(model).keys()):
+        seen = f"after the call the model has no {', '.join(lost)}"
+        raise Stop(Finding("popped", "keep", seen, "the same model", line))
     kept = held(saved)
-    if lost := ", ".join(sorted(set(own) - set(held(model)))):
-        raise Stop(Finding("popped", "keep", f"after the call the model has no {lost}", "the same model", line))
-    if set(kept) != set(wanted):
-        raise Stop(Finding("others", "keep", f"it has {', '.join(kept) or 'nothing'}", ", ".join(wanted), line))
+    if kept.keys() != wanted.keys():
+        raise Stop(Finding("others", "keep", f"it has {listed(kept)}", ", ".join(wanted), line))
     if other := [f"{describe(leaf)} at {path}" for path, leaf in kept.items() if not isinstance(leaf, nnx.Cache)]:
         raise Stop(Finding("types", "keep", other[0], "Caches", line))
-    values = [[leaf.get_raw_value() for leaf in leaves.values()] for leaves in (wanted, kept)]
-    places = [{getattr(value, "unsafe_buffer_pointer", object)() for value in some} for some in values]
     if any(leaf is own[path] for path, leaf in kept.items()):
         own["layer.cache_index"][...] += 1
         measured = f"After one more token the kept index went from 2 to {kept['layer.cache_index'][...]}."
         yield Finding("follows", "keep", "it holds the Caches of the model", "new ones", line, measured)
-    elif not places[0].isdisjoint(places[1]):
-        jax.jit(jnp.negative, donate_argnums=0)(own["layer.cached_key"].get_raw_value())
-        deleted = getattr(kept["layer.cached_key"].get_raw_value(), "is_deleted", bool)()
+    elif {address(leaf) for leaf in kept.values()} & {address(leaf) for leaf in wanted.values()}:
+        deleted = deleted_by_donation(own["layer.cached_key"], kept["layer.cached_key"])
         measured = f"The model's key was donated, and the kept one {'was deleted too' if deleted else 'stayed, here'}."
         yield Finding("buffers", "keep", "new Caches hold the buffers of the model", "new buffers", line, measured)
 
@@ -188,34 +193,31 @@ def keeping(attempt: Attempt) -> Iterator[Finding]:
 def reordering(attempt: Attempt) -> Iterator[Finding]:
     """`reorder` moves the sequences of each Cache, in place, and nothing else."""
     model, line, call = nnx.Dict(layer=Layer()), attempt.line("reorder"), "reorder(model, indices)"
-    own = held(model)
-    old = {path: np.array(leaf[...]) for path, leaf in own.items()}
+    own, before, indices = held(model), copied(model), jnp.array(ORDER)
     try:
-        result = _of_any(attempt, "reorder", call, model=model, indices=ORDER)
+        result = _of_any(attempt, "reorder", call, model=model, indices=indices)
     except (IndexError, TypeError, ValueError) as error:
-        attempt.call(call, model=nnx.Dict(layer=Layer(index=False)), indices=ORDER)  # raises too, without a scalar?
+        # Without a Cache that holds a scalar it raises too, unless the scalar is what it cannot take.
+        attempt.call(call, model=nnx.Dict(layer=Layer(index=False)), indices=indices)
         seen = f"a Cache that holds a scalar raised {type(error).__name__}"
         raise Stop(Finding("scalar", "reorder", seen, "it stays as it is", line)) from None
     now = held(model)
-    if replaced := ", ".join(path for path in own if now.get(path) is not own[path]):
-        raise Stop(Finding("replaced", "reorder", f"another object stands in {replaced}", "the same Caches", line))
-    key, before = now["layer.cached_key"][...], old.pop("layer.cached_key")
-    del old["layer.cached_score"]
-    if not close(key, before[ORDER]):
-        turns = before.copy()
-        for i, j in enumerate(ORDER.tolist()):
-            turns[i] = turns[j]
-        rules = {"unchanged": before, "in-turn": turns, "axis": before[:, ORDER]}
-        rules["inverse"] = np.array(jnp.array(before).at[ORDER].set(before))
-        kind = next((kind for kind, value in rules.items() if close(key, value)), "result-value")
+    if replaced := [path for path, leaf in own.items() if now.get(path) is not leaf]:
+        seen = f"another object stands in {', '.join(replaced)}"
+        raise Stop(Finding("replaced", "reorder", seen, "the same Caches", line))
+    after = copied(model)
+    key, score = after.pop("layer.cached_key"), after.pop("layer.cached_score")[:, 0]
+    wanted = before["layer.cached_key"][ORDER]
+    if not close(key, wanted):
+        kind = _mistaken_order(key, before["layer.cached_key"])
         seen = f"sequences that begin with {numbers(key[:, 0, 0])}, for the indices {ORDER.tolist()}"
-        yield Finding(kind, "reorder", seen, numbers(before[ORDER][:, 0, 0]), line)
-    elif not close(score := now["layer.cached_score"][:, 0], 3 * ORDER):
+        yield Finding(kind, "reorder", seen, numbers(wanted[:, 0, 0]), line)
+    elif not close(score, 3 * ORDER):
         yield Finding("some", "reorder", f"another Cache begins with {numbers(score)}", numbers(3 * ORDER), line)
-    for path, value in old.items():
-        if not close(now[path][...], value):
-            kind = "others" if value.ndim else "scalar"
-            yield Finding(kind, "reorder", f"{path} is {numbers(now[path][...])}", numbers(value), line)
+    for path, value in after.items():
+        if not close(value, before[path]):
+            kind = "others" if before[path].ndim else "scalar"
+            yield Finding(kind, "reorder", f"{path} is {numbers(value)}", numbers(before[path]), line)
     if result is not None:
         yield Finding("result-type", "reorder", f"it returns {describe(result)}", "None", line)
 
@@ -223,11 +225,49 @@ def reordering(attempt: Attempt) -> Iterator[Finding]:
 STAGES = (names, forward, cache, decoding, compiled, keeping, reordering)
 
 
-def ready(attempt: Attempt) -> Any:
-    """Return a layer of the attempt with an empty cache."""
-    model = attempt.call("CausalMean()")
-    attempt.call(f"model.init_cache(batch={BATCH}, length={LENGTH}, features={FEATURES})", model=model)
-    return model
+def _mistaken_mean(attempt: Attempt, model: Any, y: np.ndarray) -> tuple[str, str]:
+    """Return what is wrong with the outputs of the forward pass, and what another last token does to the first."""
+    if close(y, np.cumsum(X, axis=0) / np.arange(1, BATCH + 1)[:, None, None]):
+        return "axis", ""
+    other = X.copy()
+    other[:, -1] = 9.0
+    changed = np.asarray(attempt.call("model(x)", model=model, x=jnp.array(other)))
+    if not close(changed[:, 0], y[:, 0]):
+        measured = f"Another last token turned the first output from {numbers(y[0, 0])} to {numbers(changed[0, 0])}."
+        return "future", measured
+    sums = np.cumsum(X, axis=1)
+    return formula_of(y, {"counts": (sums, sums / (LENGTH + 1))}), ""
+
+
+def _stored(attempt: Attempt, model: Any, place: int) -> None:
+    """Look at the cache after a token.
+
+    Raises:
+        Stop: If the token is not in its place, or the index does not count it.
+    """
+    tokens, index, line = np.asarray(content(model.tokens)), content(model.index), attempt.line("decode")
+    if index != place + 1:
+        seen = f"after token number {place + 1} the index is {index}"
+        with jax.disable_jit():
+            twin = ready(attempt)
+            twin.decode(token(0))
+        if not index and content(twin.index) == 1:
+            raise Stop(Finding("jax-jit", "decode", seen, f"{place + 1}", line))
+        raise Stop(Finding("value" if index else "unchanged", "index", seen, f"{place + 1}", line))
+    if not close(tokens, X[:, :LENGTH] * (np.arange(LENGTH) <= place)[:, None]):
+        places = [other for other in range(LENGTH) if close(tokens[:, other], X[:, place])]
+        seen = f"token number {place + 1} is in place {places[0] + 1 if places else 'none'}"
+        raise Stop(Finding("place" if places else "unchanged", "tokens", seen, f"place {place + 1}", line))
+
+
+def _mistaken_order(key: np.ndarray, before: np.ndarray) -> str:
+    """Name the rule by which sequences were moved."""
+    in_turn, inverse = before.copy(), before.copy()
+    for target, source in enumerate(ORDER):
+        in_turn[target] = in_turn[source]
+    inverse[ORDER] = before
+    rules = {"unchanged": before, "in-turn": in_turn, "axis": before[:, ORDER], "inverse": inverse}
+    return formula_of(key, rules, otherwise="result-value")
 
 
 def _of_any(attempt: Attempt, name: str, call: str, **names: Any) -> Any:
@@ -241,5 +281,6 @@ def _of_any(attempt: Attempt, name: str, call: str, **names: Any) -> Any:
 
 def _overwritten(model: Any) -> str:
     """Return which token of a full cache was lost, or nothing."""
-    lost = [i for i in range(LENGTH) if not close(model.tokens[:, i], X[:, i])]
+    tokens = np.asarray(content(model.tokens))
+    lost = [place for place in range(LENGTH) if not close(tokens[:, place], X[:, place])]
     return f"Of the {LENGTH} tokens in the cache, number {lost[0] + 1} was overwritten." if lost else ""

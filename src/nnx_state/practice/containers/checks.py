@@ -1,6 +1,10 @@
-"""Checks of the exercise Containers."""
+"""Checks of the exercise Containers.
 
-import contextlib
+First the layers that `add` stores, and the two attributes, each by what the state has of it; then the forward pass, of
+known layers, what it leaves behind and that it compiles. Last `lost`, with a module of the checks that hides Variables
+in several ways.
+"""
+
 import platform
 from collections.abc import Iterator
 from typing import Any
@@ -11,8 +15,11 @@ import numpy as np
 from flax import nnx
 
 from nnx_state.practice.findings import Finding
-from nnx_state.practice.probe import Attempt, Stop, close, content, describe, home, numbers, put, spec
+from nnx_state.practice.formulas import ACTIVATIONS, first_that_holds, formula_of
+from nnx_state.practice.probe import Attempt, Stop
+from nnx_state.practice.roles import difference, own_attributes
 from nnx_state.practice.trials import tried
+from nnx_state.practice.values import close, content, describe, home, is_array, numbers, put, spec
 
 X = np.array([[2.0, -1.0], [-0.5, 1.5], [0.25, 3.0]], np.float32)
 KERNELS = [np.array(rows, np.float32) for rows in ([[1, -2], [3, 1]], [[-1, 2], [2, -3]], [[2, 1], [-1, 1]])]
@@ -25,7 +32,7 @@ Paths = set[tuple[Any, ...]]
 def layer(place: int = 0) -> nnx.Linear:
     """Return a layer with known numbers, of 2 inputs and 2 outputs."""
     made = nnx.Linear(2, 2, kernel_init=nnx.initializers.zeros, rngs=nnx.Rngs(0))
-    nnx.update(made, {"kernel": jnp.asarray(KERNELS[place]), "bias": jnp.asarray(BIASES[place])})
+    nnx.update(made, {"kernel": jnp.array(KERNELS[place]), "bias": jnp.array(BIASES[place])})
     return made
 
 
@@ -48,7 +55,7 @@ def params(tower: Any) -> Paths:
     return paths(tower, nnx.Param) - {("scale",), ("last",)}
 
 
-def dotted(found: Paths) -> str:
+def listed(found: Paths) -> str:
     """Return paths as text, three at most."""
     shown = sorted(".".join(map(str, path)) for path in found)
     return ", ".join(shown[:3]) + (", …" if len(shown) > 3 else "") or "nothing"
@@ -65,48 +72,47 @@ def layers(attempt: Attempt) -> Iterator[Finding]:
     """The layers that were added are in the state, under the paths of the problem, and JAX sees them."""
     tower, line = build(attempt), attempt.line("layers", "Tower") or attempt.line("Tower")
     fresh = tried(attempt, "Tower()", "layers", dict.fromkeys(REFUSED, "shared"), line)
-    if isinstance(held := getattr(fresh, "layers", None), (list, dict, nnx.List)) and len(held):
+    held = getattr(fresh, "layers", None)
+    if isinstance(held, (list, dict, nnx.List)) and len(held):
         seen = f"after three calls of `add` on one tower, a new `Tower()` has {len(held)} layers"
         raise Stop(Finding("shared", "layers", seen, "none", line))
     wanted = {("layers", place, name) for place in range(3) for name in ("kernel", "bias")}
-    seen = f"after three calls of `add` the state has {len(params(tower))} Params of layers"
-    if not params(tower) and any(isinstance(value, nnx.Linear) for _, value in nnx.iter_graph(tower)):
+    found = params(tower)
+    seen = f"after three calls of `add` the state has {len(found)} Params of layers"
+    if not found and any(isinstance(value, nnx.Linear) for _, value in nnx.iter_graph(tower)):
         yield Finding("hidden", "layers", seen, "6 Params", line, _stale(tower))
-    elif len(params(tower)) < 6:
+    elif len(found) < 6:
         raise Stop(Finding("unchanged", "layers", seen, "6 Params", attempt.line("add", "Tower")))
-    elif params(tower) != wanted:
-        yield Finding("paths", "layers", f"the state has {dotted(params(tower))}", f"{dotted(wanted)}", line)
+    elif found != wanted:
+        yield Finding("paths", "layers", f"the state has {listed(found)}", listed(wanted), line)
     if _closed(tower):
         yield Finding("closed", "Tower", "to JAX a tower is one leaf", "a pytree of arrays", attempt.line("Tower"))
 
 
 def attributes(attempt: Attempt) -> Iterator[Finding]:
     """The scale is an array that is data under a trace too, and `last` is None at first."""
-    tower, line = attempt.call("Tower()"), attempt.line("scale", "Tower")
-    own = ", ".join(name for name in vars(tower) if not name.startswith("_"))
+    tower = attempt.call("Tower()")
     for name in ("scale", "last"):
         if not hasattr(tower, name):
-            yield Finding("missing", name, f"the tower has {own}", f"`{name}`", attempt.line("__init__", "Tower"))
-    if (last := getattr(tower, "last", None)) is not None:
+            seen, line = f"the tower has {', '.join(own_attributes(tower))}", attempt.line("__init__", "Tower")
+            yield Finding("missing", name, seen, f"`{name}`", line)
+    last = getattr(tower, "last", None)
+    if last is not None:
         kind = "variable" if isinstance(last, nnx.Variable) else "value"
         yield Finding(kind, "last", f"{describe(last)} in a new tower", "None", attempt.line("last", "Tower"))
     if not hasattr(tower, "scale"):
         return
-    role, value = home(tower.scale), content(tower.scale)
+    role, value, line = home(tower.scale), content(tower.scale), attempt.line("scale", "Tower")
     if role != "array":
         yield Finding(role, "scale", f"{describe(tower.scale)} in `scale`", "an array", line)
-    elif spec(value) != "float32[2]":
-        yield Finding("shape" if np.shape(value) != (2,) else "dtype", "scale", spec(value), "float32[2]", line)
-    elif not close(value, np.ones(2)):
-        yield Finding("value", "scale", f"scale is {numbers(value)}", "[1, 1]", line)
-    if role != "array" or _closed(tower):
         return
-    for what in ("nnx.eval_shape(Tower)", "nnx.jit(Tower)()"):
-        found = paths(tried(attempt, what, "Tower", {"": "trace"}, line, nnx=nnx))
-        if ("scale",) not in found or not _marked(attempt):
-            measured = f"On Python {platform.python_version()} the state of `{what}` has {dotted(found)}."
-            yield Finding("unmarked", "scale", "nothing says that it is data", "`nnx.data(…)`", line, measured)
-            return
+    match difference(value, np.ones(2, np.float32)):
+        case "shape" | "dtype" as kind:
+            yield Finding(kind, "scale", spec(value), "float32[2]", line)
+        case "value":
+            yield Finding("value", "scale", f"scale is {numbers(value)}", "[1, 1]", line)
+    if not _closed(tower):
+        yield from _traced(attempt)
 
 
 def forward(attempt: Attempt) -> Iterator[Finding]:
@@ -115,64 +121,81 @@ def forward(attempt: Attempt) -> Iterator[Finding]:
     if home(getattr(tower, "scale", None)) not in {"array", "param", "variable"}:
         return
     first = getattr(tower, "last", None)
-    put(tower, "scale", jnp.asarray(SCALE))
-    y = tried(attempt, "tower(x)", "last", dict.fromkeys(REFUSED, "static"), line, tower=tower, x=jnp.asarray(X))
+    put(tower, "scale", jnp.array(SCALE))
+    y = tried(attempt, "tower(x)", "last", dict.fromkeys(REFUSED, "static"), line, tower=tower, x=jnp.array(X))
     if not isinstance(y, jax.Array):
         raise Stop(Finding("result-type", "forward", f"the forward pass returns {describe(y)}", "an array", called))
     if not close(y, _tower()):
         seen = f"{numbers(y)} from three known layers and the scale {numbers(SCALE)}"
-        yield Finding(_formula(y), "forward", seen, numbers(_tower()), called)
-    last = getattr(tower, "last", first)
+        yield Finding(_mistaken_formula(y), "forward", seen, numbers(_tower()), called)
     if isinstance(first, nnx.Variable) or not hasattr(tower, "last"):
         return
+    last, rest = tower.last, paths(tower, nnx.Not(nnx.Param))
     if last is first:
         yield Finding("unchanged", "last", f"after a call `last` is {describe(last)}", "the result", line)
     elif isinstance(last, nnx.Variable):
         yield Finding("variable", "last", f"{describe(last)} in `last`", "a bare array", line)
     elif not close(last, y):
         yield Finding("result", "last", f"last is {numbers(last)}", f"{numbers(y)}, as was returned", line)
-    elif ("last",) not in (rest := paths(tower, nnx.Not(nnx.Param))):
-        yield Finding("hidden", "last", f"the state has {dotted(rest)} beside the Params", "last and scale", line)
+    elif ("last",) not in rest:
+        yield Finding("hidden", "last", f"the state has {listed(rest)} beside the Params", "last and scale", line)
     elif extra := rest - {("last",), ("scale",)}:
-        yield Finding("extra", "", f"also {dotted(extra)}", "the layers, scale and last alone")
+        yield Finding("extra", "", f"also {listed(extra)}", "the layers, scale and last alone")
     elif len(params(tower)) == 6 and not _closed(tower):
         yield from _compiled(attempt, y, called)
 
 
 def search(attempt: Attempt) -> Iterator[Finding]:
     """The search finds Variables in a plain list, and no others."""
-    line, head, top, inner = attempt.line("lost"), layer(), list[Any](), list[Any]()
-    late = nnx.Dict(head=head, layers=top, body=nnx.Dict(late=inner), other=nnx.data([jnp.ones(2)]))
+    line, head = attempt.line("lost"), layer()
+    top, inner = list[Any](), list[Any]()  # plain lists, which are empty when the module gets them
+    model = nnx.Dict(head=head, layers=top, body=nnx.Dict(late=inner), other=nnx.data([jnp.ones(2)]))
     top += [layer(), {"deep": nnx.Variable(jnp.ones(3))}, head, (nnx.relu, nnx.Param(jnp.ones(4)))]
     inner.append(nnx.BatchStat(jnp.ones(5)))
-    twins: Paths = {("layers", 0, "kernel"), ("layers", 0, "bias")}
+    twins: Paths = {("layers", 0, "kernel"), ("layers", 0, "bias")}  # their numbers are those of the head
     wanted = twins | {("layers", 1, "deep"), ("layers", 3, 1), ("body", "late", 0)}
     kinds = {"unhash": "unhashable", "truth value": "truth", "incompatible shapes": "truth"}
-    found = tried(attempt, "lost(model)", "lost", kinds, line, model=late)
+    found = tried(attempt, "lost(model)", "lost", kinds, line, model=model)
     if not isinstance(found, list):
         yield Finding("result-type", "lost", f"`lost` returns {describe(found)}", "a list", line)
-    elif other := [path for path in found if not isinstance(path, tuple) or "0" in path]:
+        return
+    if other := [path for path in found if not isinstance(path, tuple) or "0" in path]:
         yield Finding("strings", "lost", f"it returns {other[0]!r:.60}", '("layers", 0, "kernel")', line)
-    elif (mine := set(found)) != wanted:
-        known, tied = paths(late) - {("other", 0)}, {("layers", 2, "kernel"), ("layers", 2, "bias")}
-        told = {
-            "nothing": not mine & wanted,
-            "others": bool(mine - wanted - known - tied),
-            "all": mine >= known,
-            "known": bool(mine - wanted),
-            "equal": wanted - mine == twins,
-        }
-        kind = next((kind for kind, holds in told.items() if holds), "shallow")
-        odd = {path for path in mine - wanted if path and not str(path[-1]).startswith("_")} or mine
-        measured = f"Of 5 lost Variables it names {len(mine & wanted)}, and {len(mine - wanted)} other paths."
-        yield Finding(kind, "lost", f"it finds {dotted(odd)}", dotted(wanted), line, measured)
+        return
+    mine = set(found)
+    if mine == wanted:
+        return
+    known, tied = paths(model) - {("other", 0)}, {("layers", 2, "kernel"), ("layers", 2, "bias")}
+    cases = {
+        "nothing": not mine & wanted,
+        "others": bool(mine - wanted - known - tied),
+        "all": mine >= known,
+        "known": bool(mine - wanted),
+        "equal": wanted - mine == twins,
+    }
+    odd = {path for path in mine - wanted if path and not str(path[-1]).startswith("_")} or mine
+    measured = f"Of 5 lost Variables it names {len(mine & wanted)}, and {len(mine - wanted)} other paths."
+    kind = first_that_holds(cases, otherwise="shallow")
+    yield Finding(kind, "lost", f"it finds {listed(odd)}", listed(wanted), line, measured)
 
 
 STAGES = (names, layers, attributes, forward, search)
 
 
 def _closed(tower: Any) -> bool:
+    """Tell whether JAX takes a tower for one leaf."""
     return any(leaf is tower for leaf in jax.tree.leaves(tower))
+
+
+def _traced(attempt: Attempt) -> Iterator[Finding]:
+    """Yield a finding if the scale is no data where a tower is made under a trace, or only by the luck of its type."""
+    line = attempt.line("scale", "Tower")
+    for what in ("nnx.eval_shape(Tower)", "nnx.jit(Tower)()"):
+        found = paths(tried(attempt, what, "Tower", {"": "trace"}, line, nnx=nnx))
+        if ("scale",) not in found or not _marked(attempt):
+            measured = f"On Python {platform.python_version()} the state of `{what}` has {listed(found)}."
+            yield Finding("unmarked", "scale", "nothing says that it is data", "`nnx.data(…)`", line, measured)
+            return
 
 
 def _marked(attempt: Attempt) -> bool:
@@ -182,58 +205,82 @@ def _marked(attempt: Attempt) -> bool:
     def set_unknown(self: Any, name: str, value: Any) -> None:
         tower.__setattr__(self, name, unknown if isinstance(value, jax.Array) else value)
 
-    leaves = [unknown]
-    with contextlib.suppress(Exception):  # what it does with a value is tried with a value
-        leaves = jax.tree.leaves(type(tower.__name__, (tower,), {"__setattr__": set_unknown})())
-    return any(leaf is unknown or isinstance(leaf, (jax.Array, np.ndarray)) for leaf in leaves)
+    try:
+        made = type(tower.__name__, (tower,), {"__setattr__": set_unknown})()
+    except Exception:  # it does something with the value, which the other stages try with an array
+        return True
+    return any(leaf is unknown or is_array(leaf) for leaf in jax.tree.leaves(made))
 
 
 def _stale(tower: Any) -> str:
     """Say what compiling does to a tower whose layers are not in its state."""
     sentence = "`nnx.grad` and an optimizer find no Param of a layer."
-    compiled = jax.jit(lambda tower: tower(X))
-    with contextlib.suppress(Exception):  # the forward pass is tried elsewhere
+    compiled = jax.jit(lambda tower: tower(jnp.array(X)))
+    try:
         before = compiled(tower)
-        for variable in [value for _, value in nnx.iter_graph(tower) if isinstance(value, nnx.Param)]:
+    except Exception:  # of the forward pass, which has a stage of its own
+        return sentence
+    for _, variable in nnx.iter_graph(tower):
+        if isinstance(variable, nnx.Param):
             variable.set_value(jnp.zeros_like(variable[...]))
-        if close(compiled(tower), before):
-            sentence += " After all of them became 0, `jax.jit` still gave the old output."
+    if close(compiled(tower), before):
+        sentence += " After all of them became 0, `jax.jit` still gave the old output."
     return sentence
 
 
-def _tower(order: tuple[int, ...] = (0, 1, 2), between: Any = jax.nn.relu, each: Any = 1, **others: Any) -> Any:
-    """Return what a tower computes from `X`."""
-    x = others.get("first", np.asarray)(X)
+def _relu(x: Any) -> Any:
+    return np.maximum(x, 0)
+
+
+def _tower(
+    order: tuple[int, ...] = (0, 1, 2),
+    first: Any = np.asarray,
+    between: Any = _relu,
+    last: Any = np.asarray,
+    each: Any = 1,
+    scale: Any = SCALE,
+) -> Any:
+    """Return what a tower computes from `X`.
+
+    Args:
+        order: the places of the layers, one after the other.
+        first: what is applied to the input.
+        between: what is applied between two layers.
+        last: what is applied to the output of the last layer.
+        each: what the output of each layer is multiplied by.
+        scale: what the result is multiplied by.
+    """
+    x = first(X)
     for place, index in enumerate(order):
         x = ((between(x) if place else x) @ KERNELS[index] + BIASES[index]) * each
-    return others.get("last", np.asarray)(x) * others.get("scale", SCALE)
+    return last(x) * scale
 
 
-def _formula(y: Any) -> str:
+def _mistaken_formula(y: Any) -> str:
     """Return the kind of the formula that the forward pass computes instead."""
-    relu = jax.nn.relu
+    others = [function for name, function in ACTIVATIONS.items() if name != "relu"]
     formulas = {
-        "no-activation": [_tower(between=np.asarray)],
-        "last-activation": [_tower(last=relu), relu(_tower()), _tower(first=relu, last=relu)],
-        "first-activation": [_tower(first=relu)],
-        "no-scale": [_tower(scale=1)],
-        "scale-each": [_tower(scale=1, each=SCALE)],
-        "order": [_tower(order=(2, 1, 0))],
-        "activation": [_tower(between=other) for other in (jnp.tanh, jax.nn.gelu, jax.nn.silu, jax.nn.sigmoid)],
+        "no-activation": _tower(between=np.asarray),
+        "last-activation": (_tower(last=_relu), _relu(_tower()), _tower(first=_relu, last=_relu)),
+        "first-activation": _tower(first=_relu),
+        "no-scale": _tower(scale=1),
+        "scale-each": _tower(scale=1, each=SCALE),
+        "order": _tower(order=(2, 1, 0)),
+        "activation": tuple(_tower(between=other) for other in others),
     }
-    return next((kind for kind, known in formulas.items() if any(close(y, value) for value in known)), "formula")
+    return formula_of(y, formulas)
 
 
 def _compiled(attempt: Attempt, wanted: jax.Array, line: int | None) -> Iterator[Finding]:
     """The tower works when compiled, and grows afterwards."""
     for what in ("jax.jit(lambda tower, x: tower(x))(tower, x)", "nnx.jit(lambda tower, x: tower(x))(tower, x)"):
         tower = build(attempt)
-        put(tower, "scale", jnp.asarray(SCALE))
-        y = tried(attempt, what, "Tower", {"": "jit"}, line, tower=tower, x=jnp.asarray(X), jax=jax, nnx=nnx)
+        put(tower, "scale", jnp.array(SCALE))
+        y = tried(attempt, what, "Tower", {"": "jit"}, line, tower=tower, x=jnp.array(X), jax=jax, nnx=nnx)
         if not close(y, wanted):
             raise Stop(Finding("jit", "Tower", f"`{what}` gives {numbers(y)}", numbers(wanted), line))
     attempt.call("tower.add(layer)", tower=tower, layer=layer())
-    again = attempt.call("tower(x)", tower=tower, x=jnp.asarray(X))
+    again = attempt.call("tower(x)", tower=tower, x=jnp.array(X))
     if len(params(tower)) != 8 or close(again, wanted):
         seen = f"after a call and an `add`, {len(params(tower))} Params and the output {numbers(again)}"
         yield Finding("late", "layers", seen, "8 Params and another output", attempt.line("add", "Tower"))

@@ -1,6 +1,10 @@
-"""Checks of the exercise Cost."""
+"""Checks of the exercise Cost.
 
-import contextlib
+A step is compiled, taken three times and written back. After each of these the run is compared with what this
+package's `train_step` makes of the same numbers, and the next one is looked at only where nothing was wrong, since a
+step with wrong arrays says nothing: but a slow one may still be right.
+"""
+
 import functools
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -13,16 +17,27 @@ import optax
 from flax import nnx
 
 from nnx_state import nbytes, python_calls, train_step
+from nnx_state._paths import dotted
+from nnx_state.practice.damage import shown
 from nnx_state.practice.findings import Finding
-from nnx_state.practice.probe import Attempt, Stop, content, describe
+from nnx_state.practice.probe import Attempt, Stop
+from nnx_state.practice.values import address, content, describe, described
 
 DEPTH, STEPS, MOST = 5, 3, 20
 GROUPS = ("params", "count", "optimizer")
+Values = dict[str, Any]
 
 
 @dataclass(eq=False)
 class Run:
-    """A model and its optimizer, and what the attempt made of them."""
+    """A model and its optimizer, and what the attempt made of them.
+
+    Attributes:
+        pair: the model and the optimizer.
+        step: the compiled step.
+        arrays: what the next step is given.
+        traces: what the model counted, each time that Python ran the loss.
+    """
 
     pair: tuple[Any, Any]
     step: Any = None
@@ -61,12 +76,12 @@ def running(attempt: Attempt) -> Iterator[Finding]:
         made = attempt.get("compile_step")(*run.pair, run.loss_fn)
     if not (isinstance(made, (tuple, list)) and len(made) == 2 and callable(made[0])):
         line = attempt.line("compile_step")
-        raise Stop(Finding("result-type", "compile_step", _described(made), "(step, arrays)", line))
+        raise Stop(Finding("result-type", "compile_step", described(made), "(step, arrays)", line))
     run.step, run.arrays = made
-    for stage in (_arrays, _steps, _dispatch, _written):
-        findings = [*stage(attempt, run)]
+    for part in (_arrays, _steps, _dispatch, _written):
+        findings = [*part(attempt, run)]
         yield from findings
-        if findings and stage is not _dispatch:
+        if findings and part is not _dispatch:
             return
 
 
@@ -81,14 +96,16 @@ def _arrays(attempt: Attempt, run: Run) -> Iterator[Finding]:
         kinds = {nnx.Variable: "variables", nnx.Module: "module"}
         kind = next((kind for cls, kind in kinds.items() if isinstance(odd[0], cls)), "leaf")
         seen = f"{len(odd)} of {len(nodes)} leaves are no arrays: one is {describe(odd[0])}"
-        yield Finding(kind, "arrays", seen, "arrays of JAX alone", line, _told(run) if kind == "variables" else "")
+        measured = shown(_slow, run, subject="One step") if kind == "variables" else ""
+        yield Finding(kind, "arrays", seen, "arrays of JAX alone", line, measured)
         return
     missing, every = _missing(nodes, _values(run)), jax.tree.leaves(nnx.state(run.pair))
     if missing or len(nodes) != len(every):
-        seen = f"{len(nodes)} arrays, {nbytes(run.arrays)} bytes" + (f", without {_listed(missing)}" if missing else "")
+        without = f", without {' and '.join(missing)}" if missing else ""
+        seen = f"{len(nodes)} arrays, {nbytes(run.arrays)} bytes{without}"
         expected = f"{len(every)} arrays, {nbytes(*run.pair)} bytes: all of the model and of the optimizer"
         yield Finding("incomplete" if missing else "extra", "arrays", seen, expected, line)
-    elif shared := _pointers(nodes) & _pointers(every):
+    elif shared := set(map(address, nodes)) & set(map(address, every)):
         _step(attempt, run)
         measured = f"After one step {_gone(run)} arrays of the model and the optimizer are deleted."
         yield Finding("shared", "arrays", f"{len(shared)} arrays share their memory", "copies", line, measured)
@@ -96,13 +113,13 @@ def _arrays(attempt: Attempt, run: Run) -> Iterator[Finding]:
 
 def _steps(attempt: Attempt, run: Run) -> Iterator[Finding]:
     """Each step trains once, is compiled once, gives its old arrays away, and leaves the model alone."""
-    line = attempt.line("step", "compile_step") or attempt.line("compile_step")
-    before, losses, first = _values(new()), [], 0
+    line = _step_line(attempt)
+    before, losses, traces_of_first = _values(new()), [], 0
     for _ in range(STEPS):
         old = run.arrays
         returned = _step(attempt, run)
         if not (isinstance(returned, (tuple, list)) and len(returned) == 2 and _is_number(returned[1])):
-            yield Finding("result-type", "step", _described(returned), "(arrays, loss)", line)
+            yield Finding("result-type", "step", described(returned), "(arrays, loss)", line)
             return
         sizes = [len(jax.tree.leaves(arrays)) for arrays in (returned[0], old)]
         if sizes[0] < sizes[1]:
@@ -110,64 +127,84 @@ def _steps(attempt: Attempt, run: Run) -> Iterator[Finding]:
             return
         run.arrays, loss = returned
         losses.append(float(loss))
-        first = first or len(run.traces)
+        traces_of_first = traces_of_first or len(run.traces)
     if moved := [name for name, value in _values(run).items() if not _near(value, before[name])]:
         seen = f"{len(moved)} leaves changed before `write_back`, such as {moved[0]}"
         yield Finding("changed", "model", seen, "model and optimizer as they were", line)
     if not any(isinstance(count, jax.core.Tracer) for count in run.traces):
         yield Finding("eager", "step", "the loss function got arrays, no tracers", "a compiled step", line)
-    elif len(run.traces) > first:
+    elif len(run.traces) > traces_of_first:
         yield Finding("retraced", "step", f"{len(run.traces)} traces in {STEPS} steps", "1", line)
-    wanted, expected = _expected()
-    if np.allclose(losses, wanted[1:], rtol=1e-3):
-        yield Finding("after", "loss", f"the first loss is {losses[0]:.4g}", f"{wanted[0]:.4g}", line)
-    elif lost := _missing(jax.tree.leaves(run.arrays), expected):
-        moved = _missing(jax.tree.leaves(run.arrays), before)
-        stays = [group for group in GROUPS if group not in moved]
-        about = stays[0] if stays and moved else "arrays"
-        seen = f"after {STEPS} steps the arrays have not the {_listed(lost)} of {STEPS} steps"
-        yield Finding("unchanged" if stays else "value", about, seen, "those that `optimizer.update` gives", line)
-    elif not np.allclose(losses, wanted[:-1], rtol=1e-3):
-        yield Finding("value", "loss", f"the first loss is {losses[0]:.4g}", f"{wanted[0]:.4g}", line)
+    yield from _trained(run, losses, before, line)
     if kept := nbytes(old):
         measured = f"Old and new arrays take {kept + nbytes(run.arrays)} bytes, where {nbytes(run.arrays)} would do."
         yield Finding("kept", "arrays", f"a step leaves {kept} bytes of the old arrays", "0", line, measured)
 
 
+def _trained(run: Run, losses: list[float], before: Values, line: int | None) -> Iterator[Finding]:
+    """Compare the losses of the steps, and the arrays after them, with those of `train_step`."""
+    wanted, after = _expected()
+    arrays = jax.tree.leaves(run.arrays)
+    if np.allclose(losses, wanted[1:], rtol=1e-3):
+        yield Finding("after", "loss", f"the first loss is {losses[0]:.4g}", f"{wanted[0]:.4g}", line)
+    elif lost := _missing(arrays, after):
+        moved = _missing(arrays, before)
+        stays = [group for group in GROUPS if group not in moved]
+        about = stays[0] if stays and moved else "arrays"
+        seen = f"after {STEPS} steps the arrays have not the {' and '.join(lost)} of {STEPS} steps"
+        yield Finding("unchanged" if stays else "value", about, seen, "those that `optimizer.update` gives", line)
+    elif not np.allclose(losses, wanted[:-1], rtol=1e-3):
+        yield Finding("value", "loss", f"the first loss is {losses[0]:.4g}", f"{wanted[0]:.4g}", line)
+
+
 def _dispatch(attempt: Attempt, run: Run) -> Iterator[Finding]:
     """A call runs few Python functions."""
-    line, calls = attempt.line("step", "compile_step") or attempt.line("compile_step"), _calls(run)
-    if calls > MOST:
+    if (calls := _calls(run)) > MOST:
         seen = f"one call runs {calls} Python functions for {len(jax.tree.leaves(run.arrays))} arrays"
-        yield Finding("dispatch", "step", seen, f"at most {MOST}", line)
+        yield Finding("dispatch", "step", seen, f"at most {MOST}", _step_line(attempt))
 
 
 def _written(attempt: Attempt, run: Run) -> Iterator[Finding]:
     """A write brings all arrays into the Variables, as copies."""
-    line, wanted = attempt.line("write_back"), _expected()[1]
+    line, (_, wanted) = attempt.line("write_back"), _expected()
     held = {path: value for path, value in nnx.iter_graph(run.pair) if isinstance(value, nnx.Variable)}
     with attempt.does("`write_back(model, optimizer, arrays)`"):
         attempt.get("write_back")(*run.pair, run.arrays)
     now = dict(nnx.iter_graph(run.pair))
-    if other := [".".join(map(str, path[1:])) for path, value in held.items() if now.get(path) is not value]:
+    if other := [dotted(path[1:]) for path, value in held.items() if now.get(path) is not value]:
         yield Finding("replaced", "write_back", f"{len(other)} others, such as {other[0]}", "the Variables", line)
         return
     if not nbytes(run.arrays):
         yield Finding("spent", "write_back", "the arrays are deleted", "the arrays stay for the next step", line)
         return
     if loose := [one for one in map(content, held.values()) if not isinstance(one, jax.Array)]:
-        yield Finding("numpy", "write_back", f"{len(loose)} Variables hold {describe(loose[0])}", "arrays of JAX", line)
+        seen = f"{len(loose)} Variables hold {describe(loose[0])}"
+        yield Finding("numpy", "write_back", seen, "arrays of JAX", line)
         return
     after = _values(run)
     if wrong := [name for name in wanted if not _near(after[name], wanted[name])]:
         stale = [group for group in GROUPS if any(name.startswith(group) for name in wrong)]
         about = "run" if len(stale) == len(GROUPS) else stale[0]
-        seen = f"after `write_back` the numbers of {_listed(stale)} are not those of the arrays"
+        seen = f"after `write_back` the numbers of {' and '.join(stale)} are not those of the arrays"
         yield Finding("stale", about, seen, "what the arrays hold", line)
-    if shared := _pointers(jax.tree.leaves(nnx.state(run.pair))) & _pointers(jax.tree.leaves(run.arrays)):
+    own, arrays = ({address(leaf) for leaf in jax.tree.leaves(tree)} for tree in (nnx.state(run.pair), run.arrays))
+    if shared := own & arrays:
         _step(attempt, run)
         measured = f"One more step deleted {_gone(run)} arrays of the model and the optimizer."
         yield Finding("shared", "write_back", f"{len(shared)} arrays are shared", "copies", line, measured)
+
+
+def _step_line(attempt: Attempt) -> int | None:
+    return attempt.line("step", "compile_step") or attempt.line("compile_step")
+
+
+def _step(attempt: Attempt, run: Run) -> Any:
+    """Take one step of the attempt."""
+    return attempt.call("step(arrays, *batch)", step=run.step, arrays=run.arrays, batch=_batch())
+
+
+def _batch() -> tuple[jax.Array, jax.Array]:
+    return jnp.eye(3, 4), jnp.ones((3, 4))
 
 
 def _calls(run: Run) -> int:
@@ -181,24 +218,14 @@ def _calls(run: Run) -> int:
     return python_calls(again)
 
 
-def _told(run: Run) -> str:
-    """Say how many Python functions a step runs, if it runs at all and there are many."""
-    calls = 0
-    with contextlib.suppress(Exception):  # the arrays are wrong, and the step may be too
-        calls = _calls(run)
+def _slow(run: Run) -> str:
+    """Say how many Python functions a step runs, if there are many."""
+    calls = _calls(run)
     return f"One step runs {calls} Python functions." if calls > MOST else ""
 
 
-def _step(attempt: Attempt, run: Run) -> Any:
-    return attempt.call("step(arrays, *batch)", step=run.step, arrays=run.arrays, batch=_batch())
-
-
-def _batch() -> tuple[jax.Array, jax.Array]:
-    return jnp.eye(3, 4), jnp.ones((3, 4))
-
-
 @functools.cache
-def _expected() -> tuple[list[float], dict[str, Any]]:
+def _expected() -> tuple[list[float], Values]:
     """Return the losses of the steps and of one more, and the state after the steps."""
     run = new()
     losses = [float(train_step(*run.pair, run.loss_fn, *_batch())) for _ in range(STEPS)]
@@ -206,14 +233,13 @@ def _expected() -> tuple[list[float], dict[str, Any]]:
     return [*losses, float(train_step(*run.pair, run.loss_fn, *_batch()))], values
 
 
-def _values(run: Run) -> dict[str, Any]:
+def _values(run: Run) -> Values:
     """Return the numbers of each leaf by a name that begins with its group, or None of one that is deleted."""
     found = {}
     for path, leaf in nnx.to_flat_state(nnx.state(run.pair)):
         group = "optimizer" if path[0] == 1 else "count" if path[-1] == "count" else "params"
-        found[f"{group}: {'.'.join(map(str, path[1:]))}"] = (
-            None if content(leaf).is_deleted() else np.asarray(content(leaf))
-        )
+        value = content(leaf)
+        found[f"{group}: {dotted(path[1:])}"] = None if value.is_deleted() else np.asarray(value)
     return found
 
 
@@ -225,7 +251,7 @@ def _near(one: Any, two: Any) -> bool:
     return one is not None and np.shape(one) == np.shape(two) and np.allclose(one, two, rtol=1e-3, atol=1e-4)
 
 
-def _missing(arrays: list[Any], values: dict[str, Any]) -> list[str]:
+def _missing(arrays: list[Any], values: Values) -> list[str]:
     """Return the groups of which a leaf is not among the arrays."""
     held = [np.asarray(array) for array in arrays]
     lost = [name for name, value in values.items() if not any(_near(one, value) for one in held)]
@@ -233,16 +259,5 @@ def _missing(arrays: list[Any], values: dict[str, Any]) -> list[str]:
 
 
 def _gone(run: Run) -> int:
+    """Return how many arrays of the model and the optimizer are deleted."""
     return sum(value is None for value in _values(run).values())
-
-
-def _pointers(leaves: list[Any]) -> set[int]:
-    return {leaf.unsafe_buffer_pointer() for leaf in leaves}
-
-
-def _listed(groups: list[str]) -> str:
-    return " and ".join(groups)
-
-
-def _described(value: Any) -> str:
-    return f"({', '.join(map(describe, value))})" if isinstance(value, (tuple, list)) else describe(value)

@@ -1,5 +1,11 @@
-"""Checks of the exercise Freezing."""
+"""Checks of the exercise Freezing.
 
+First the adapter: what it holds, the shapes, the numbers at first and the forward pass, each once what it rests on is
+right. Then `fine_tune`, with a model of adapters that are the attempt's if these are right, and this package's if not.
+Last `merged`, which needs adapters that are right.
+"""
+
+import itertools
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
@@ -10,25 +16,33 @@ import numpy as np
 import optax
 from flax import nnx
 
-from nnx_state import LoRALinear, paths, train_step, unchanged
+from nnx_state import LoRALinear, paths, unchanged
+from nnx_state._paths import dotted
+from nnx_state.practice.adam import Arrays, adam
 from nnx_state.practice.findings import Finding
-from nnx_state.practice.probe import Attempt, close, content, describe, numbers, role
+from nnx_state.practice.formulas import formula_of
+from nnx_state.practice.probe import Attempt
+from nnx_state.practice.roles import role
+from nnx_state.practice.stages import needs
+from nnx_state.practice.state import copied
+from nnx_state.practice.values import close, content, describe, listed, numbers, ramp
 
 INS, OUTS, RANK, ALPHA = 4, 3, 2, 5.0
 STEPS, RATE, DECAY = 4, 0.1, 0.5
-X = jnp.linspace(-1.0, 1.0, 2 * INS).reshape(2, INS)
+SCALE = ALPHA / RANK
+X = np.linspace(-1.0, 1.0, 2 * INS, dtype=np.float32).reshape(2, INS)
+SIZES = {"body": (INS, 5), "head": (5, OUTS), "out": (OUTS, 2)}  # of the layers of a model
 
 
 def build(attempt: Attempt, seed: int = 2, bias: bool = True, filled: bool = False) -> Any:
     """Return an adapter of the attempt, with known numbers if it is to be filled, and its base."""
     base = nnx.Linear(INS, OUTS, use_bias=bias, rngs=nnx.Rngs(0))
     if base.bias is not None:
-        base.bias[...] = jnp.array([0.5, -1.0, 2.0])
-    what = f"Adapter(base, {RANK}, {ALPHA}, rngs=nnx.Rngs({seed}))"
-    adapter = attempt.call(what, nnx=nnx, base=base)
+        base.bias.set_value(jnp.array([0.5, -1.0, 2.0]))
+    adapter = attempt.call(f"Adapter(base, {RANK}, {ALPHA}, rngs=nnx.Rngs({seed}))", nnx=nnx, base=base)
     if filled:
-        adapter.a[...] = jnp.linspace(-1.0, 1.0, INS * RANK).reshape(INS, RANK)
-        adapter.b[...] = jnp.linspace(2.0, -1.0, RANK * OUTS).reshape(RANK, OUTS)
+        adapter.a[...] = ramp(-1.0, 1.0, INS, RANK)
+        adapter.b[...] = ramp(2.0, -1.0, RANK, OUTS)
     return adapter, base
 
 
@@ -43,15 +57,16 @@ def names(attempt: Attempt) -> Iterator[Finding]:
 def roles(attempt: Attempt) -> Iterator[Finding]:
     """The base is the layer that was given, and the two matrices are LoRAParams."""
     adapter, base = build(attempt)
-    line = attempt.line("base", "Adapter") or attempt.line("Adapter")
-    if (kept := getattr(adapter, "base", None)) is not base:
-        kind, seen = "copied" if kept is not None else "missing", f"`base` is {describe(kept)}"
-        yield Finding(kind, "base", seen, "the layer that was given", line)
-    if types := [name for name in ("kernel", "bias") if type(getattr(base, name, None)) is not nnx.Param]:
-        seen = ", ".join(f"its {name} is {describe(getattr(base, name, None))}" for name in types)
+    kept, line = getattr(adapter, "base", None), attempt.line("base", "Adapter") or attempt.line("Adapter")
+    if kept is not base:
+        kind = "copied" if kept is not None else "missing"
+        yield Finding(kind, "base", f"`base` is {describe(kept)}", "the layer that was given", line)
+    parts = {name: getattr(base, name, None) for name in ("kernel", "bias")}
+    if others := [name for name, part in parts.items() if type(part) is not nnx.Param]:
+        seen = ", ".join(f"its {name} is {describe(parts[name])}" for name in others)
         measured = f"After one Adapter was made, the base has these Params: {paths(base, nnx.Param)}."
         yield Finding("type", "base", seen, "the Params of the base stay Params", line, measured)
-    found = f"In this adapter the filter `nnx.LoRAParam` finds {', '.join(paths(adapter, nnx.LoRAParam)) or 'nothing'}."
+    found = f"In this adapter the filter `nnx.LoRAParam` finds {listed(paths(adapter, nnx.LoRAParam))}."
     for name in ("a", "b"):
         for finding in role(attempt, adapter, name, nnx.LoRAParam):
             yield replace(finding, measured=found)
@@ -64,117 +79,126 @@ def shapes(attempt: Attempt) -> Iterator[Finding]:
     """The two matrices have their shapes."""
     adapter, _ = build(attempt)
     for name, shape in (("a", (INS, RANK)), ("b", (RANK, OUTS))):
-        seen = np.shape(content(getattr(adapter, name, np.zeros(shape))))
-        kind, line = "transposed" if seen == shape[::-1] else "shape", attempt.line(name, "Adapter")
+        seen = np.shape(content(getattr(adapter, name))) if hasattr(adapter, name) else shape
         if seen != shape:
-            sizes = f"{list(shape)} for a layer of {INS, OUTS} and rank {RANK}"
-            yield Finding(kind, name, f"{name} has shape {list(seen)}", sizes, line)
+            kind, line = "transposed" if seen == shape[::-1] else "shape", attempt.line(name, "Adapter")
+            expected = f"{list(shape)} for a layer of {INS, OUTS} and rank {RANK}"
+            yield Finding(kind, name, f"{name} has shape {list(seen)}", expected, line)
 
 
+@needs(roles, shapes)
 def start(attempt: Attempt) -> Iterator[Finding]:
     """The numbers at first: `a` comes from the key, `b` is zero."""
-    if _any(attempt, roles, shapes):
-        return
     (first, base), (again, _), (other, _) = (build(attempt, seed) for seed in (2, 2, 3))
-    a, b, line, rngs = first.a[...], first.b[...], attempt.line("a", "Adapter"), nnx.Rngs(2)
-    one, two = (attempt.call(f"Adapter(base, {RANK}, {ALPHA}, rngs=rngs)", base=base, rngs=rngs) for _ in range(2))
+    rngs = nnx.Rngs(2)
+    pair = [attempt.call(f"Adapter(base, {RANK}, {ALPHA}, rngs=rngs)", base=base, rngs=rngs) for _ in range(2)]
+    a, b = np.asarray(content(first.a)), np.asarray(content(first.b))
+    line = attempt.line("a", "Adapter")
     zero = f"With a = b = 0 all gradients are 0: both are still 0 after {STEPS} steps." if not b.any() else ""
     rank = f"The matrix a @ b then has rank 1 where {RANK} was asked for."
     for wrong, kind, seen, measured in (
         (not a.any(), "zero", "every number of a is 0", zero),
         (close(a[:, 0], a[:, 1]), "constant", f"the columns of a are equal: {numbers(a[:, 0])}", rank),
-        (not (a == again.a[...]).all(), "unseeded", "seed 2 gives two matrices", ""),
-        ((a == other.a[...]).all(), "same-key", "seeds 2 and 3 give one matrix", ""),
-        ((one.a[...] == two.a[...]).all(), "repeated", "two adapters from one `nnx.Rngs` are equal", ""),
+        (not _equal(first, again), "unseeded", "seed 2 gives two matrices", ""),
+        (_equal(first, other), "same-key", "seeds 2 and 3 give one matrix", ""),
+        (_equal(*pair), "repeated", "two adapters from one `nnx.Rngs` are equal", ""),
     ):
         if wrong:
             yield Finding(kind, "a", seen, "random numbers from `rngs`", line, measured)
             break
     if b.any():
-        moved = abs(attempt.call("adapter(x)", adapter=first, x=X) - base(X)).max()
+        x = jnp.array(X)
+        moved = abs(attempt.call("adapter(x)", adapter=first, x=x) - base(x)).max()
         measured = f"Before any training the adapter moves the outputs of the base by up to {moved:.2g}."
         yield Finding("value", "b", f"b starts at {numbers(b)}", "zeros", attempt.line("b", "Adapter"), measured)
 
 
+@needs(roles, shapes)
 def forward(attempt: Attempt) -> Iterator[Finding]:
     """The forward pass computes the formula, and gradients pass through both of its terms."""
-    if _any(attempt, roles, shapes):
-        return
     adapter, base = build(attempt, filled=True)
-    a, b, line = adapter.a[...], adapter.b[...], attempt.line("__call__", "Adapter")
-    y = attempt.call("adapter(x)", adapter=adapter, x=X)
+    x, line = jnp.array(X), attempt.line("__call__", "Adapter")
+    y = attempt.call("adapter(x)", adapter=adapter, x=x)
     if not isinstance(y, jax.Array):
         yield Finding("result-type", "forward", f"the forward pass returns {describe(y)}", "an array", line)
-    elif misfit := _misfit("forward", y, base(X), X @ a @ b, ("base(x)", "x @ a @ b"), line):
+        return
+    kernel, bias, low = (np.asarray(part) for part in (base.kernel[...], base.bias[...], _low(adapter)))
+    if misfit := _misfit("forward", y, X @ kernel + bias, X @ low, ("base(x)", "x @ a @ b"), line):
         yield misfit
-    else:
-        with attempt.does("the gradient of `adapter(x)` by x"):
-            seen = jax.grad(lambda x: adapter(x).sum())(X)[0]
-        parts = base.kernel[...].sum(1), ALPHA / RANK * (a @ b).sum(1)
-        if not close(seen, sum(parts)):
-            yield Finding("detached", "forward", f"the gradient by x is {numbers(seen)}", numbers(sum(parts)), line)
-        with attempt.does("`adapter(x)`, whose base has no bias,"):
-            build(attempt, bias=False)[0](X)
+        return
+    with attempt.does("the gradient of `adapter(x)` by x"):
+        slope = jax.grad(lambda x: adapter(x).sum())(x)[0]
+    wanted = kernel.sum(1) + SCALE * low.sum(1)
+    if not close(slope, wanted):
+        yield Finding("detached", "forward", f"the gradient by x is {numbers(slope)}", numbers(wanted), line)
+    with attempt.does("`adapter(x)`, whose base has no bias,"):
+        build(attempt, bias=False)[0](x)
 
 
 def training(attempt: Attempt) -> Iterator[Finding]:
-    """Training moves the LoRAParams as the optimizer asks, and nothing else."""
-    sound = not _any(attempt, roles, shapes, forward)
-    model, traces = _model(attempt.module_class("Adapter") if sound else LoRALinear), list[Any]()
-    before, held, tx = nnx.clone(model, arrays=True), _variables(model), optax.adamw(RATE, weight_decay=DECAY)
+    """Training moves the LoRAParams as the optimizer asks, and nothing else; the loss is compiled once."""
+    sound = attempt.sound(roles, shapes, forward)
+    model = _model(attempt.module_class("Adapter") if sound else LoRALinear)
+    before, held, line = nnx.clone(model, arrays=True), _variables(model), attempt.line("fine_tune")
+    traces = list[Any]()  # of each run of the loss, the trace that it belongs to
 
     def loss_fn(model: Any) -> Any:
         traces.append(getattr(model.calls.get_raw_value(), "_trace", None))
         model.calls[...] += 1
-        return _loss(model)
+        y = model.out(model.head(jnp.tanh(model.body(jnp.array(X)))))
+        return ((y - 1.0) ** 2).mean()
 
-    line = attempt.line("fine_tune")
     with attempt.does(f"`fine_tune(model, optax.adamw({RATE}, weight_decay={DECAY}), loss_fn, {STEPS})`"):
-        returned = attempt.get("fine_tune")(model, tx, loss_fn, STEPS)
-    if other := [path for path, value in held.items() if _variables(model).get(path) is not value]:
+        returned = attempt.get("fine_tune")(model, optax.adamw(RATE, weight_decay=DECAY), loss_fn, STEPS)
+    now = _variables(model)
+    if other := [path for path, variable in held.items() if now.get(path) is not variable]:
         yield Finding("replaced", "fine_tune", f"other objects in {', '.join(other)}", "the same Variables", line)
         return
     kept, others = unchanged(before, model, ...), nnx.All(nnx.Param, nnx.Not(nnx.LoRAParam))
-    if rest := [path for path in paths(model, others) if path not in kept]:
-        yield _moved(before, model, rest, line)
-    if stays := [path for path in paths(model, nnx.LoRAParam) if path in kept]:
+    frozen = [path for path in paths(model, others) if path not in kept]
+    stays = [path for path in paths(model, nnx.LoRAParam) if path in kept]
+    if frozen:
+        yield _moved(before, model, frozen, line)
+    if stays:
         yield Finding("unmoved", "fine_tune", f"{', '.join(stays)} stayed", "every LoRAParam is trained", line)
-    elif not rest:
-        yield from _updates(before, model, tx, line)
+    elif not frozen:
+        yield from _updates(before, model, line)
     if (calls := int(model.calls[...])) != STEPS:
         yield Finding("calls", "fine_tune", f"after {STEPS} steps the count of calls is {calls}", str(STEPS), line)
     if len(traces) >= STEPS:
-        kind = "eager" if None in traces else "unrolled" if len({id(trace) for trace in traces}) == 1 else "retraced"
+        unrolled = len({id(trace) for trace in traces}) == 1
+        kind = "eager" if None in traces else "unrolled" if unrolled else "retraced"
         seen = f"Python ran the loss function {len(traces)} times in {STEPS} steps"
         yield Finding(kind, "fine_tune", seen, "once, while it is compiled", line)
     if returned is not None:
         yield Finding("result-type", "fine_tune", f"it returns {describe(returned)}", "None", line)
 
 
+@needs(roles, shapes, forward)
 def merging(attempt: Attempt) -> Iterator[Finding]:
     """The merged layer is a new one, and computes what the adapter computes."""
-    if _any(attempt, roles, shapes, forward):
-        return
     adapter, base = build(attempt, filled=True)
-    before, line = nnx.clone(adapter, arrays=True), attempt.line("merged")
+    before, x, line = nnx.clone(adapter, arrays=True), jnp.array(X), attempt.line("merged")
     linear = attempt.call("merged(adapter)", adapter=adapter)
     if moved := sorted(set(paths(before)) - set(unchanged(before, adapter, ...))):
-        measured = f"It moved the outputs of the adapter by up to {abs(adapter(X) - before(X)).max():.2g}."
+        measured = f"It moved the outputs of the adapter by up to {abs(adapter(x) - before(x)).max():.2g}."
         yield Finding("in-place", "merged", f"it changed {', '.join(moved)}", "the adapter as it was", line, measured)
         return
     if not isinstance(linear, nnx.Linear):
         yield Finding("result-type", "merged", f"it returns {describe(linear)}", "an `nnx.Linear`", line)
         return
     for finding in role(attempt, linear, "kernel", nnx.Param):
-        found = f"In the merged layer the filter `nnx.Param` finds {', '.join(paths(linear, nnx.Param)) or 'nothing'}."
-        yield replace(finding, about="merged-kernel", line=attempt.line("kernel", "merged") or line, measured=found)
-    if shared := [path for path, value in _variables(linear).items() if value is _variables(base).get(path)]:
+        measured = f"In the merged layer the filter `nnx.Param` finds {listed(paths(linear, nnx.Param))}."
+        at = attempt.line("kernel", "merged") or line
+        yield replace(finding, about="merged-kernel", line=at, measured=measured)
+    own = _variables(base)
+    if shared := [path for path, variable in _variables(linear).items() if variable is own.get(path)]:
         yield Finding("shared", "merged", f"both have the same {', '.join(shared)}", "Variables of its own", line)
-    kernel, low = base.kernel[...], adapter.a[...] @ adapter.b[...]
-    if misfit := _misfit("merged", content(linear.kernel), kernel, low, ("base.kernel", "a @ b"), line):
+    kernel, words = np.asarray(base.kernel[...]), ("base.kernel", "a @ b")
+    if misfit := _misfit("merged", content(linear.kernel), kernel, _low(adapter), words, line):
         yield misfit
-    elif not close(linear(X), adapter(X)):
-        seen = f"its outputs are off by up to {abs(linear(X) - adapter(X)).max():.2g}"
+    elif not close(linear(x), adapter(x)):
+        seen = f"its outputs are off by up to {abs(linear(x) - adapter(x)).max():.2g}"
         yield Finding("bias", "merged", seen, "those of the adapter", line)
     with attempt.does("`merged(adapter)`, whose base has no bias,"):
         attempt.get("merged")(build(attempt, bias=False)[0])
@@ -183,68 +207,116 @@ def merging(attempt: Attempt) -> Iterator[Finding]:
 STAGES = (names, roles, shapes, start, forward, training, merging)
 
 
-def _any(attempt: Attempt, *stages: Callable[[Attempt], Iterator[Finding]]) -> bool:
-    return any(True for stage in stages for _ in stage(attempt))
-
-
 def _variables(node: nnx.Module) -> dict[str, nnx.Variable[Any]]:
-    found = nnx.iter_graph(node)
-    return {".".join(map(str, path)): value for path, value in found if isinstance(value, nnx.Variable)}
+    """Return every Variable of a module by its path."""
+    return {dotted(path): value for path, value in nnx.iter_graph(node) if isinstance(value, nnx.Variable)}
 
 
-def _misfit(about: str, seen: Any, base: Any, low: Any, words: tuple[str, str], line: int | None) -> Finding | None:
-    """Name what stands where `base + alpha / rank * low` should stand, if it is something else."""
-    scale = ALPHA / RANK
-    if close(seen, base + scale * low):
+def _equal(one: Any, two: Any) -> bool:
+    """Tell whether two adapters have one matrix `a`."""
+    return np.array_equal(content(one.a), content(two.a))
+
+
+def _low(adapter: Any) -> np.ndarray:
+    """Return the product of the two matrices of an adapter."""
+    low: np.ndarray = np.asarray(content(adapter.a)) @ np.asarray(content(adapter.b))
+    return low
+
+
+def _misfit(
+    about: str, seen: Any, base: np.ndarray, low: np.ndarray, words: tuple[str, str], line: int | None
+) -> Finding | None:
+    """Name what stands where the base and the scaled adapter should stand together, if it is something else.
+
+    Args:
+        about: what computes it.
+        seen: what it has computed.
+        base: the part of the base.
+        low: the part of the two matrices, which is to be scaled.
+        words: how these two parts are written.
+        line: the line of the finding.
+    """
+    if close(seen, base + SCALE * low):
         return None
-    ratio = float(((seen - base) * low).sum() / (low**2).sum()) if np.shape(seen) == base.shape else scale
-    ways = (
-        ("no-adapter", base, f"{words[0]} alone"),
-        ("no-base", scale * low, f"{scale} * {words[1]} alone"),
-        ("scale", base + ratio * low, f"{words[0]} + {ratio:.3g} * {words[1]}"),
-    )
-    near = [(kind, text) for kind, value, text in ways if close(seen, value)]
-    kind, text = near[0] if near else ("formula", f"{numbers(seen)} from known numbers")
-    return Finding(kind, about, text, f"{words[0]} + {scale} * {words[1]}, for alpha 5 and rank 2", line)
+    ratio = float(((np.asarray(seen) - base) * low).sum() / (low**2).sum()) if np.shape(seen) == base.shape else SCALE
+    kind = formula_of(seen, {"no-adapter": base, "no-base": SCALE * low, "scale": base + ratio * low})
+    told = {
+        "no-adapter": f"{words[0]} alone",
+        "no-base": f"{SCALE} * {words[1]} alone",
+        "scale": f"{words[0]} + {ratio:.3g} * {words[1]}",
+        "formula": f"{numbers(seen)} from known numbers",
+    }
+    return Finding(kind, about, told[kind], f"{words[0]} + {SCALE} * {words[1]}, for alpha 5 and rank 2", line)
 
 
 def _model(adapter: Callable[..., Any]) -> Any:
     """Return a model with two adapters, a layer without one, and a counter."""
-    layers = [nnx.Linear(*sizes, rngs=nnx.Rngs(n)) for n, sizes in enumerate(((INS, 5), (5, OUTS), (OUTS, 2)))]
-    body, head = (adapter(layer, RANK, alpha=ALPHA, rngs=nnx.Rngs(7)) for layer in layers[:2])
-    return nnx.Dict(body=body, head=head, out=layers[2], calls=nnx.Variable(jnp.zeros((), jnp.int32)))
+    layers = {name: nnx.Linear(*sizes, rngs=nnx.Rngs(n)) for n, (name, sizes) in enumerate(SIZES.items())}
+    for name in ("body", "head"):
+        layers[name] = adapter(layers[name], RANK, alpha=ALPHA, rngs=nnx.Rngs(7))
+    return nnx.Dict(**layers, calls=nnx.Variable(jnp.zeros((), jnp.int32)))
 
 
-def _loss(model: Any) -> Any:
-    return ((model.out(model.head(jnp.tanh(model.body(X)))) - 1.0) ** 2).mean()
-
-
-def _moved(before: Any, model: Any, rest: list[str], line: int | None) -> Finding:
+def _moved(before: Any, model: Any, frozen: list[str], line: int | None) -> Finding:
     """Name what moved Params that are frozen: weight decay alone, or training."""
-    old, new, left = _variables(before), _variables(model), (1 - RATE * DECAY) ** STEPS
-    by = max(float(abs(new[path][...] - old[path][...]).max()) for path in rest)
-    kind, measured = "rest-trained", f"{STEPS} steps of this AdamW moved a frozen number by {by:.2g}."
-    if all(close(new[path][...], old[path][...] * left) for path in rest):
-        kind, measured = "rest-decayed", f"No gradient came, and {STEPS} steps multiplied {rest[0]} by {left:.3f}."
-    return Finding(kind, "fine_tune", f"{', '.join(rest)} moved", "the LoRAParams alone move", line, measured)
+    old, new = copied(before), copied(model)
+    left = (1 - RATE * DECAY) ** STEPS
+    if all(close(new[path], old[path] * left) for path in frozen):
+        kind, measured = "rest-decayed", f"No gradient came, and {STEPS} steps multiplied {frozen[0]} by {left:.3f}."
+    else:
+        by = max(float(abs(new[path] - old[path]).max()) for path in frozen)
+        kind, measured = "rest-trained", f"{STEPS} steps of this AdamW moved a frozen number by {by:.2g}."
+    return Finding(kind, "fine_tune", f"{', '.join(frozen)} moved", "the LoRAParams alone move", line, measured)
 
 
-def _updates(before: Any, model: Any, tx: Any, line: int | None) -> Iterator[Finding]:
-    one, two = nnx.clone(before, arrays=True), nnx.clone(before, arrays=True)
-    optimizer, ways = nnx.Optimizer(one, tx, wrt=nnx.LoRAParam), []
-    for _ in range(STEPS + 1):
-        train_step(one, optimizer, _loss)
-        train_step(two, nnx.Optimizer(two, tx, wrt=nnx.LoRAParam), _loss)
-        ways.append([_low(one), _low(two)])
-    seen, wanted = _low(model), ways[STEPS - 1][0]
-    near = [[np.allclose(seen, way, atol=1e-3) for way in pair] for pair in ways]
-    if near[STEPS - 1] == [False, True]:
+def _updates(before: Any, model: Any, line: int | None) -> Iterator[Finding]:
+    """Compare the adapters with what AdamW makes of them, and name what else was done."""
+    start, slopes = _matrices(before), _slopes(before)
+    once = list(itertools.islice(adam(start, slopes, RATE, DECAY), STEPS + 1))  # by one optimizer, and one step more
+    seen, wanted = _flat(_matrices(model)), _flat(once[STEPS - 1])
+
+    def near(params: Arrays) -> bool:
+        return np.allclose(seen, _flat(params), atol=1e-3)
+
+    if near(once[STEPS - 1]):
+        return
+    anew = start
+    for _ in range(STEPS):
+        anew = next(adam(anew, slopes, RATE, DECAY))
+    if near(anew):
         yield Finding("anew", "fine_tune", "each step begins with new moments", "one optimizer for all steps", line)
-    elif taken := [n for n, (same, _) in enumerate(near, 1) if same and not near[STEPS - 1][0]]:
+    elif taken := [count for count, params in enumerate(once, 1) if near(params)]:
         yield Finding("steps", "fine_tune", f"it took {taken[0]} steps", f"{STEPS} steps", line)
-    elif not near[STEPS - 1][0]:
+    else:
         yield Finding("updates", "fine_tune", f"the adapters hold {numbers(seen)}", numbers(wanted), line)
 
 
-def _low(model: Any) -> Any:
-    return np.concatenate([leaf.ravel() for leaf in jax.tree.leaves(nnx.state(model, nnx.LoRAParam))])
+def _matrices(model: Any) -> Arrays:
+    """Return the matrices of the two adapters: those of the body, then those of the head, `a` before `b`."""
+    return [np.asarray(leaf, np.float64) for leaf in jax.tree.leaves(nnx.state(model, nnx.LoRAParam))]
+
+
+def _flat(params: Arrays) -> np.ndarray:
+    return np.concatenate([param.ravel() for param in params])
+
+
+def _slopes(model: Any) -> Callable[[Arrays], Arrays]:
+    """Return what computes, for the matrices of the adapters of a model, the gradient of its loss, by NumPy."""
+    bases = [model.body.base, model.head.base, model.out]
+    kernels, biases = ([np.asarray(getattr(base, name)[...]) for base in bases] for name in ("kernel", "bias"))
+
+    def slopes(params: Arrays) -> Arrays:
+        (a, b), (c, d) = params[:2], params[2:]
+        hidden = np.tanh(X @ kernels[0] + biases[0] + SCALE * X @ a @ b)
+        output = (hidden @ kernels[1] + biases[1] + SCALE * hidden @ c @ d) @ kernels[2] + biases[2]
+        by_head = 2 * (output - 1.0) / output.size @ kernels[2].T
+        by_hidden = by_head @ (kernels[1] + SCALE * c @ d).T
+        by_body = by_hidden * (1 - hidden**2)
+        return [
+            SCALE * X.T @ by_body @ b.T,
+            SCALE * (X @ a).T @ by_body,
+            SCALE * hidden.T @ by_head @ d.T,
+            SCALE * (hidden @ c).T @ by_head,
+        ]
+
+    return slopes

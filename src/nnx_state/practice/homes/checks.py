@@ -1,8 +1,10 @@
-"""Checks of the exercise Homes."""
+"""Checks of the exercise Homes.
 
-import contextlib
-import traceback
-from collections.abc import Iterator, Sequence
+First comes what each attribute is kept in and what it starts as: a wrong home is shown by a run in which it does harm.
+Then one call, which may write two of the attributes alone, and last a compiled call while a schedule assigns `floor`.
+"""
+
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -11,11 +13,37 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
+from nnx_state.practice.damage import decayed, integer_gradient, shown, traces
 from nnx_state.practice.findings import Finding
-from nnx_state.practice.probe import Attempt, Stop, close, content, describe, home, numbers, put, role, spec
+from nnx_state.practice.formulas import formula_of
+from nnx_state.practice.probe import Attempt, Stop
+from nnx_state.practice.roles import difference, role
+from nnx_state.practice.stages import needs
+from nnx_state.practice.state import attributes, found_by
+from nnx_state.practice.trials import writing
+from nnx_state.practice.values import close, content, describe, home, is_array, listed, numbers, put, spec
 
 FEATURES = 3
-ATTRIBUTES = ("scale", "calls", "total", "grid", "floor", "features")
+START: dict[str, Any] = {
+    "scale": np.ones(FEATURES, np.float32),
+    "calls": np.zeros((), np.int32),
+    "total": np.zeros(FEATURES, np.float32),
+    "grid": np.arange(FEATURES, dtype=np.float32),
+    "floor": -1.0,
+    "features": FEATURES,
+}
+# What a call is tried with: none of these numbers is one of those above.
+X = np.array([4.0, 1.0, -2.5], np.float32)
+SCALE = np.array([1.0, 2.0, 0.5], np.float32)
+GRID = np.array([0.5, -1.0, 2.0], np.float32)
+FLOOR = -2.0
+BEFORE: dict[str, Any] = {
+    "scale": SCALE,
+    "calls": np.array(7, np.int32),
+    "total": np.array([1.0, 2.0, 3.0], np.float32),
+    "grid": GRID,
+    "floor": FLOOR,
+}
 
 
 def build(attempt: Attempt) -> Any:
@@ -27,183 +55,174 @@ def names(attempt: Attempt) -> Iterator[Finding]:
     """What the problem asks for is there."""
     stat = attempt.variable_type("Stat")
     if stat.__module__.startswith("flax."):
-        raise Stop(Finding("not-own", "Stat", f"it is nnx.{stat.__name__}", "a class of its own", attempt.line("Stat")))
+        seen = f"it is nnx.{stat.__name__}"
+        raise Stop(Finding("not-own", "Stat", seen, "a class of its own", attempt.line("Stat")))
     attempt.module_class("Gate")
     yield from ()
 
 
 def homes(attempt: Attempt) -> Iterator[Finding]:
     """Each value has the home that its row asks for, and starts as it says."""
-    yield from _measured(attempt, _start(attempt, build(attempt)))
-    if extra := sorted(_state(build(attempt)) - {*ATTRIBUTES}):
-        yield Finding("extra", "", f"also {', '.join(extra)}", "the attributes of the table", attempt.line(extra[0]))
+    model = build(attempt)
+    misplaced = list(_misplaced(attempt, model))
+    others = [name for name in START if name not in {finding.about for finding in misplaced}]
+    for finding in [*misplaced, *_started(attempt, model, others)]:
+        yield replace(finding, measured=shown(_damage, attempt, finding))
+
+
+def extra(attempt: Attempt) -> Iterator[Finding]:
+    """The state has the attributes of the table alone."""
+    if more := [name for name in attributes(build(attempt)) if name not in START]:
+        seen = f"also {', '.join(more)}"
+        yield Finding("extra", "", seen, "the attributes of the table", attempt.line(more[0]))
 
 
 def call(attempt: Attempt) -> Iterator[Finding]:
-    """A call updates two values, leaves the others alone and returns the formula."""
+    """A call updates two values, leaves the others alone and returns the formula.
+
+    An attribute with a wrong home is passed by, and so is an error that it may cause.
+    """
     model = build(attempt)
-    wrong = {finding.about for finding in _start(attempt, model)}
-    scale, grid, floor = jnp.array([1.0, 2.0, 0.5]), jnp.array([0.5, -1.0, 2.0]), -2.0
-    calls, total, x = jnp.array(7, jnp.int32), jnp.array([1.0, 2.0, 3.0]), jnp.array([4.0, 1.0, -2.5])
+    wrong = {finding.about for finding in attempt.found[homes]}
     try:
-        for name, value in {"scale": scale, "calls": calls, "total": total, "grid": grid, "floor": floor}.items():
-            put(model, name, value)
-        kept = {name: getattr(model, name) for name in ATTRIBUTES}
-        before = {name: content(value) for name, value in kept.items()}
-        y = attempt.call("gate(x)", gate=model, x=x)
-    except NotImplementedError as error:
-        if "In-place" not in str(error):
-            raise
-        frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(attempt.path)]
-        seen = f"`{frames[-1].line}` raised NotImplementedError"
-        raise Stop(Finding("in-place", "", seen, "a write into the Variable", frames[-1].lineno)) from None
+        with writing(attempt):
+            for name, value in BEFORE.items():
+                put(model, name, jnp.array(value) if is_array(value) else value)
+            kept = {name: getattr(model, name) for name in START}
+            before = {name: np.array(content(value)) for name, value in kept.items()}
+            y = attempt.call("gate(x)", gate=model, x=jnp.array(X))
+    except Stop:
+        raise
     except Exception:
         if wrong:
             return
         raise
-    for name in (name for name in ATTRIBUTES if name not in wrong):
-        now, line = getattr(model, name), attempt.line(name, "__call__") or attempt.line("__call__")
-        added = {"calls": 1, "total": x}.get(name, 0)
-        change = f"{name} goes from {numbers(before[name])} to {numbers(content(now))}"
+    constant = True
+    for name in [name for name in START if name not in wrong]:
+        now = getattr(model, name)
+        line = attempt.line(name, "__call__") or attempt.line("__call__")
+        wanted = before[name] + {"calls": 1, "total": X}.get(name, 0)
         if isinstance(kept[name], nnx.Variable) and now is not kept[name]:
+            seen = f"{describe(now)} stands in it"
             measured = f"What held the old Variable still reads {numbers(before[name])} after the call."
-            yield Finding("replaced", name, f"{describe(now)} stands in it", "the Variable from before", line, measured)
-        elif not close(content(now), before[name] + added):
-            outcomes = {"unchanged": before[name], "overwritten": x}
-            kind = next((kind for kind, value in outcomes.items() if close(content(now), value)), "update")
-            kind = kind if name in {"calls", "total"} else "changed"
-            yield Finding(kind, name, change, f"{numbers(before[name] + added)} for this x", line)
-            wrong.add(kind)
-    if "changed" not in wrong:
-        yield from _formula(attempt, y, x, grid, scale, floor)
+            yield Finding("replaced", name, seen, "the Variable from before", line, measured)
+            continue
+        if close(content(now), wanted):
+            continue
+        if name in {"calls", "total"}:
+            kind = formula_of(content(now), {"unchanged": before[name], "overwritten": X}, otherwise="update")
+        else:
+            kind, constant = "changed", False
+        seen = f"{name} goes from {numbers(before[name])} to {numbers(content(now))}"
+        yield Finding(kind, name, seen, f"{numbers(wanted)} for this x", line)
+    if constant:
+        yield from _result(attempt, y)
 
 
+@needs(homes)
 def schedule(attempt: Attempt) -> Iterator[Finding]:
     """A compiled step is traced once, whatever the schedule assigns."""
-    model, other = build(attempt), build(attempt)
-    if any(_start(attempt, model)):
-        return
-    kept = [model.calls, model.total]
+    model = build(attempt)
+    variables = model.calls, model.total
     with attempt.does("`nnx.jit(lambda gate, x: gate(x))(gate, x)`"):
-        same, changing = _traces(model, [None, None, None]), _traces(other, [None, -2.0, -3.0])
-    if model.calls is not kept[0] or model.total is not kept[1]:  # that compiles again, and is found above
-        return
-    if same > 1 and getattr(content(total := build(attempt).total), "weak_type", False):
+        changing = _traces(model, [None, -2.0, -3.0])
+        if changing == 1 or model.calls is not variables[0] or model.total is not variables[1]:
+            return  # another Variable compiles again, too: that is found in the call
+        same = _traces(build(attempt), [None, None, None])
+    total = build(attempt).total
+    if same > 1 and getattr(content(total), "weak_type", False):
         seen = f"3 calls, {same} traces, from {describe(total)} of a weak type"
         yield Finding("weak", "total", seen, "1 trace", attempt.line("total", "Gate"))
     elif same > 1:
         seen = f"3 calls, {same} traces, while floor stays"
         yield Finding("retraced", "gate", seen, "1 trace", attempt.line("__call__"))
-    elif changing > 1:
-        yield Finding("retraced", "floor", f"3 floors, {changing} traces", "1 trace", attempt.line("floor", "Gate"))
+    else:
+        seen = f"3 floors, {changing} traces"
+        yield Finding("retraced", "floor", seen, "1 trace", attempt.line("floor", "Gate"))
 
 
-STAGES = (names, homes, call, schedule)
+STAGES = (names, homes, extra, call, schedule)
 
 
-def _state(model: nnx.Module, only: Any = ...) -> set[str]:
-    """Return the attributes that have a leaf in the state."""
-    return {str(path[0]) for path, _ in nnx.to_flat_state(nnx.state(model, only))}
-
-
-def _homes(attempt: Attempt, model: Any) -> Iterator[Finding]:
-    stat = attempt.module.Stat
+def _misplaced(attempt: Attempt, model: Any) -> Iterator[Finding]:
+    """Yield each attribute that has another home than its row asks for."""
+    calls = getattr(model, "calls", None)
     yield from role(attempt, model, "scale", nnx.Param)
-    if isinstance(getattr(model, "calls", None), stat):
-        seen = f"{describe(model.calls)} in `calls`"
+    if isinstance(calls, attempt.module.Stat):
+        seen = f"{describe(calls)} in `calls`"
         yield Finding("stat", "calls", seen, "a Variable that is no Stat", attempt.line("calls", "Gate"))
-    elif home(getattr(model, "calls", None)) == "number" and "calls" in _state(model):
-        seen = f"{describe(model.calls)}, marked as data, in `calls`"
+    elif home(calls) == "number" and "calls" in attributes(model):
+        seen = f"{describe(calls)}, marked as data, in `calls`"
         yield Finding("data", "calls", seen, "a Variable in `calls`", attempt.line("calls", "Gate"))
     else:
         yield from role(attempt, model, "calls", nnx.Variable)
-    yield from role(attempt, model, "total", stat)
-    wanted = {"grid": "an array", "floor": "a number that is marked as data", "features": f"the int {FEATURES}"}
-    for name, expected in wanted.items():
+    yield from role(attempt, model, "total", attempt.module.Stat)
+    bare = {"grid": "an array", "floor": "a number that is marked as data", "features": f"the int {FEATURES}"}
+    for name, expected in bare.items():
         value, line = getattr(model, name, None), attempt.line(name, "Gate")
+        in_state = isinstance(value, nnx.Variable) or name in attributes(model)
         seen = f"{describe(value)} in `{name}`"
         if not hasattr(model, name):
             yield Finding("missing", name, f"no attribute `{name}`", expected, attempt.line("Gate"))
         elif name == "features":
-            if isinstance(value, nnx.Variable) or name in _state(model):
+            if in_state:
                 yield Finding("data", name, f"{seen}, in the state", expected, line)
         elif isinstance(value, nnx.Variable):
-            yield Finding("param" if isinstance(value, nnx.Param) else "variable", name, seen, expected, line)
-        elif name not in _state(model):
+            yield Finding(home(value), name, seen, expected, line)
+        elif not in_state:
             yield Finding("static", name, f"{seen}, which is static", expected, line)
 
 
-def _start(attempt: Attempt, model: Any) -> Iterator[Finding]:
-    homes = list(_homes(attempt, model))
-    yield from homes
-    wanted: dict[str, Any] = {
-        "scale": jnp.ones(FEATURES),
-        "calls": jnp.zeros((), jnp.int32),
-        "total": jnp.zeros(FEATURES),
-        "grid": jnp.arange(FEATURES, dtype=jnp.float32),
-        "floor": -1.0,
-        "features": FEATURES,
-    }
-    for name in (name for name in ATTRIBUTES if name not in {finding.about for finding in homes}):
-        value, line = getattr(model, name), attempt.line(name, "Gate")
-        held, start = content(value), wanted[name]
-        if isinstance(start, jax.Array) and not isinstance(held, (jax.Array, np.ndarray)):
+def _started(attempt: Attempt, model: Any, names: Iterable[str]) -> Iterator[Finding]:
+    """Yield each attribute, of those that have their home, that starts as something else than its row says."""
+    for name in names:
+        value, start, line = getattr(model, name), START[name], attempt.line(name, "Gate")
+        inside, where = content(value), f"{describe(value)} in `{name}`"
+        if is_array(start) and not is_array(inside):
             kind, about = ("number-inside", "") if isinstance(value, nnx.Variable) else ("object", name)
-            yield Finding(kind, about, f"{describe(value)} in `{name}`", f"an array {spec(start)}", line)
-        elif np.shape(held) != np.shape(start):
-            yield Finding("shape", name, f"{name} has shape {list(np.shape(held))}", f"{list(np.shape(start))}", line)
-        elif isinstance(start, jax.Array) and held.dtype != start.dtype:
-            yield Finding("dtype", name, f"{name} is {spec(held)}", spec(start), line)
-        elif name == "features" and type(held) is not int:
-            yield Finding("type", name, f"{describe(held)} in `{name}`", f"the int {FEATURES}", line)
-        elif not close(held, start):
-            yield Finding("value", name, f"{name} is {numbers(held)}", numbers(start), line)
+            yield Finding(kind, about, where, f"an array {spec(start)}", line)
+            continue
+        kind = difference(inside, start)
+        if name == "features" and kind != "shape" and type(inside) is not int:
+            kind = "type"
+        match kind:
+            case "shape":
+                seen = f"{name} has shape {list(np.shape(inside))}"
+                yield Finding("shape", name, seen, f"{list(np.shape(start))}", line)
+            case "dtype":
+                yield Finding("dtype", name, f"{name} is {spec(inside)}", spec(start), line)
+            case "type":
+                yield Finding("type", name, where, f"the int {FEATURES}", line)
+            case "value":
+                yield Finding("value", name, f"{name} is {numbers(inside)}", numbers(start), line)
 
 
-def _traces(model: Any, floors: Sequence[float | None]) -> int:
-    """Return how often a compiled call is traced while these floors are assigned."""
-    traces = []
+def _traces(model: Any, floors: Iterable[float | None]) -> int:
+    """Return how often a compiled call is traced while these floors are assigned; None assigns nothing."""
 
-    def step(model: Any, x: jax.Array) -> Any:
-        traces.append("trace")
-        return model(x)
+    def calls() -> Iterator[tuple[Any, jax.Array]]:
+        for floor in floors:
+            if floor is not None:
+                model.floor = floor
+            yield model, jnp.ones(FEATURES)
 
-    compiled = nnx.jit(step)
-    for floor in floors:
-        if floor is not None:
-            model.floor = floor
-        compiled(model, jnp.ones(FEATURES))
-    return len(traces)
+    return traces(lambda gate, x: gate(x), calls())
 
 
-def _measured(attempt: Attempt, findings: Iterator[Finding]) -> Iterator[Finding]:
-    """Add what each mistake does in a run, where the run succeeds."""
-    for finding in findings:
-        with contextlib.suppress(Exception):
-            finding = replace(finding, measured=_damage(finding, build(attempt), attempt.module.Stat))
-        yield finding
-
-
-def _damage(finding: Finding, model: Any, stat: Any) -> str:
-    """Say in one sentence what the mistake does in a run."""
-    import optax
-
-    name = finding.about
+def _damage(attempt: Attempt, finding: Finding) -> str:
+    """Say in one sentence what a wrong home or a wrong start does in a run."""
+    model, stat, name = build(attempt), attempt.module.Stat, finding.about
     value: Any = getattr(model, name, None)
     match finding.kind, name:
-        case "param", _ if jnp.issubdtype(jnp.asarray(content(value)).dtype, jnp.integer):
-            try:
-                nnx.grad(lambda model: model(jnp.ones(FEATURES)).sum())(model)
-            except TypeError as error:
-                return f"`nnx.grad` of this model raises TypeError: {str(error).partition(' (')[0]}."
         case "param", _:
-            value.set_value(jnp.full(np.shape(value.get_raw_value()), 5.0))
-            optimizer = nnx.Optimizer(model, optax.adamw(0.1, weight_decay=0.1), wrt=nnx.Param)
-            optimizer.update(model, nnx.grad(lambda model: 0.0 * model.scale.sum())(model))
-            return f"One step of adamw(0.1, weight_decay=0.1) turned the 5 in `{name}` into {numbers(content(value))}."
+            integer = jnp.issubdtype(jnp.asarray(content(value)).dtype, jnp.integer)
+            if integer and (said := integer_gradient(model, lambda model: model(jnp.ones(FEATURES)).sum())):
+                return f"`nnx.grad` of this model raises TypeError: {said.partition(' (')[0]}."
+            now = numbers(decayed(model, name))
+            return f"One step of adamw(0.1, weight_decay=0.1) turned the 5 in `{name}` into {now}."
         case ("static" | "variable", "floor") | ("number", "calls"):
-            traces = _traces(model, [None, -2.0, -3.0])
-            return f"Three compiled calls, with the floors -1, -2 and -3, took {traces} traces."
+            taken = _traces(model, [None, -2.0, -3.0])
+            return f"Three compiled calls, with the floors -1, -2 and -3, took {taken} traces."
         case "dtype", "calls" if value.dtype == jnp.float32:
             value.set_value(jnp.float32(2**24))
             model(jnp.ones(FEATURES))
@@ -217,29 +236,29 @@ def _damage(finding: Finding, model: Any, stat: Any) -> str:
             except Exception as error:
                 return f"Under `nnx.jit`, `jnp.zeros(int(gate.features))` raises {type(error).__name__}."
         case ("array" | "variable", "scale"):
-            return f"`nnx.state(gate, nnx.Param)` finds {', '.join(sorted(_state(model, nnx.Param))) or 'nothing'}."
+            return f"`nnx.state(gate, nnx.Param)` finds {found_by(model, nnx.Param)}."
         case ("stat" | "type" | "array" | "variable" | "data", "calls" | "total" | "grid"):
-            stats, variables = (", ".join(sorted(_state(model, kind))) or "nothing" for kind in (stat, nnx.Variable))
-            return f"The filter Stat finds {stats}; the filter `nnx.Variable` finds {variables}."
+            variables = found_by(model, nnx.Variable)
+            return f"The filter Stat finds {found_by(model, stat)}; the filter `nnx.Variable` finds {variables}."
         case ("static" | "missing", "grid"):
-            return f"A checkpoint of `nnx.state(gate)` has {', '.join(sorted(_state(model)))}."
+            return f"A checkpoint of `nnx.state(gate)` has {listed(attributes(model))}."
     return ""
 
 
-def _formula(attempt: Attempt, y: Any, x: Any, grid: Any, scale: Any, floor: float) -> Iterator[Finding]:
-    """Name the formula that a call returns, if it is another one."""
-    line, inner = attempt.line("__call__"), (x - grid) * scale
+def _result(attempt: Attempt, y: Any) -> Iterator[Finding]:
+    """Name what a call returns, if it is another thing than the formula gives."""
+    line, inner = attempt.line("__call__"), (X - GRID) * SCALE
+    wanted = np.maximum(inner, FLOOR)
+    formulas = {
+        "no-floor": inner,
+        "minimum": np.minimum(inner, FLOOR),
+        "fixed-floor": np.maximum(inner, START["floor"]),
+        "fixed-grid": np.maximum((X - START["grid"]) * SCALE, FLOOR),
+    }
     if not isinstance(y, jax.Array):
         yield Finding("result-type", "gate", f"a call returns {describe(y)}", "an array", line)
-    elif y.shape != x.shape:
-        yield Finding("result-shape", "gate", spec(y), spec(x), line)
-    elif not close(y, jnp.maximum(inner, floor)):
-        formulas = {
-            "no-floor": inner,
-            "minimum": jnp.minimum(inner, floor),
-            "fixed-floor": jnp.maximum(inner, -1.0),
-            "fixed-grid": jnp.maximum((x - jnp.arange(FEATURES)) * scale, floor),
-        }
-        kind = next((kind for kind, value in formulas.items() if close(y, value)), "formula")
-        seen = f"{numbers(y)} where all values are known, and floor is {floor}"
-        yield Finding(kind, "gate", seen, numbers(jnp.maximum(inner, floor)), line)
+    elif y.shape != X.shape:
+        yield Finding("result-shape", "gate", spec(y), spec(X), line)
+    elif not close(y, wanted):
+        seen = f"{numbers(y)} where all values are known, and floor is {FLOOR}"
+        yield Finding(formula_of(y, formulas), "gate", seen, numbers(wanted), line)

@@ -1,42 +1,65 @@
-"""Checks of the exercise Reading and writing."""
+"""Checks of the exercise Reading and writing.
 
-import contextlib
-import traceback
+`assign` is called with many pairs of a Variable and a value: first with arrays that fit, then with Python numbers that
+fit, then with what must be refused, each group only as far as the one before it makes sense. Last it runs compiled.
+"""
+
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
-from nnx_state.practice.findings import Finding
-from nnx_state.practice.probe import Attempt, Stop, close, describe, numbers, spec
+from nnx_state.practice.damage import shown, traces
+from nnx_state.practice.findings import Finding, told
+from nnx_state.practice.lines import raising_line
+from nnx_state.practice.probe import Attempt, Stop
+from nnx_state.practice.trials import refused_in_place
+from nnx_state.practice.values import close, describe, is_array, numbers, spec
 
-ERRORS = (TypeError, ValueError, AttributeError)
-# What goes in: the array that the Variable holds, the value as the learner would write it.
-ARRAYS = ((jnp.zeros(3), "jnp.array([1.0, 2.0, 3.0])"), (jnp.zeros((), jnp.int32), "jnp.array(3, jnp.int32)"))
-NUMBERS = ((jnp.zeros((), jnp.int32), "3"), (jnp.zeros(()), "2.5"), (jnp.zeros((), bool), "True"))
-# What does not, and the finding if it does.
+
+@dataclass
+class Case:
+    """What a Variable holds, and what is assigned to it.
+
+    Attributes:
+        start: the array that the Variable holds.
+        text: the value, as the learner would write it.
+        kind: the finding if a value is accepted that must be refused: about which values, and what happens to them.
+    """
+
+    start: np.ndarray
+    text: str
+    kind: str = ""
+
+
+ERRORS = (TypeError, ValueError, AttributeError)  # of a function that refuses what it should take
+FLOAT, INTEGER, TRUTH = np.zeros((), np.float32), np.zeros((), np.int32), np.zeros((), bool)
+ONE, ONES = np.ones((), np.float32), np.ones(3, np.float32)
+
+ARRAYS = (Case(np.zeros(3, np.float32), "jnp.array([1.0, 2.0, 3.0])"), Case(INTEGER, "jnp.array(3, jnp.int32)"))
+WHOLE = Case(FLOAT, "3")  # an int that a float32 Variable takes
+NUMBERS = (Case(INTEGER, "3"), Case(FLOAT, "2.5"), Case(TRUTH, "True"))
 DTYPES = (
-    (jnp.ones((), jnp.int32), "2.7", "number-cast"),
-    (jnp.ones(()), "1j", "number-cast"),
-    (jnp.zeros((), bool), "3", "number-cast"),
-    (jnp.ones((), jnp.int32), "3.0", "number-cast"),
-    (jnp.ones((), jnp.int8), "jnp.array(300, jnp.int32)", "array-cast"),
-    (jnp.ones((), jnp.int32), "jnp.array(2.7, jnp.float32)", "array-cast"),
-    (jnp.ones(3), "jnp.array([4, 5, 6], jnp.int32)", "array-cast"),
-    (jnp.ones(()), "jnp.array(3)", "array-cast"),
-    (jnp.ones(()), "jnp.array(2.5, jnp.float16)", "array-cast"),
+    Case(np.ones((), np.int32), "2.7", "number-cast"),
+    Case(ONE, "1j", "number-cast"),
+    Case(TRUTH, "3", "number-cast"),
+    Case(np.ones((), np.int32), "3.0", "number-cast"),
+    Case(np.ones((), np.int8), "jnp.array(300, jnp.int32)", "array-cast"),
+    Case(np.ones((), np.int32), "jnp.array(2.7, jnp.float32)", "array-cast"),
+    Case(ONES, "jnp.array([4, 5, 6], jnp.int32)", "array-cast"),
+    Case(ONE, "jnp.array(3)", "array-cast"),
+    Case(ONE, "jnp.array(2.5, jnp.float16)", "array-cast"),
 )
 SHAPES = (
-    (jnp.ones(3), "9.0", "number-fill"),
-    (jnp.ones(3), "jnp.array(9.0, jnp.float32)", "array-broadcast"),
-    (jnp.ones((2, 3)), "jnp.array([7.0, 8.0, 9.0])", "array-broadcast"),
-    (jnp.ones((), jnp.int32), "jnp.array([3], jnp.int32)", "array-broadcast"),
-    (jnp.ones(3), "jnp.array([[7.0, 8.0, 9.0]])", "array-broadcast"),
+    Case(ONES, "9.0", "number-fill"),
+    Case(ONES, "jnp.array(9.0, jnp.float32)", "array-broadcast"),
+    Case(np.ones((2, 3), np.float32), "jnp.array([7.0, 8.0, 9.0])", "array-broadcast"),
+    Case(np.ones((), np.int32), "jnp.array([3], jnp.int32)", "array-broadcast"),
+    Case(ONES, "jnp.array([[7.0, 8.0, 9.0]])", "array-broadcast"),
 )
 
 
@@ -56,14 +79,14 @@ class Trial:
         return self.variable.get_raw_value()
 
     @property
-    def is_array(self) -> bool:
-        """Tell whether the Variable still holds an array."""
-        return isinstance(self.held, (jax.Array, np.ndarray))
-
-    @property
     def seen(self) -> str:
         """Say in short what the Variable holds now."""
-        return numbers(self.held) if self.is_array else describe(self.held)
+        return numbers(self.held) if is_array(self.held) else describe(self.held)
+
+    @property
+    def said(self) -> str:
+        """Return the error in one line."""
+        return told(self.error, most=500) if self.error else ""
 
     def refused(self, *errors: type[Exception]) -> bool:
         """Tell whether the call raised one of these errors; another one ends the checks."""
@@ -73,26 +96,20 @@ class Trial:
 
     def line(self, attempt: Attempt) -> int | None:
         """Return the line of the attempt that raised, or that of its function."""
-        frames = traceback.extract_tb(self.error.__traceback__ if self.error else None)
-        lines = [frame.lineno for frame in frames if frame.filename == str(attempt.path)]
-        return lines[-1] if lines else attempt.line("assign")
-
-    @property
-    def said(self) -> str:
-        """Return the error in one line."""
-        first = next(iter(str(self.error).strip().splitlines()), "")
-        return f"{type(self.error).__name__}: {first}"
+        raised = raising_line(attempt.path, self.error) if self.error else None
+        return raised or attempt.line("assign")
 
 
-def trial(attempt: Attempt, start: jax.Array, text: str, kind: Any = nnx.Variable) -> Trial:
+def trial(attempt: Attempt, case: Case, kind: Any = nnx.Variable) -> Trial:
     """Call `assign` once, and keep what it raises."""
-    made = Trial(f"`assign(v, {text})`, v of {spec(start)},", kind(start), eval(text, {"jnp": jnp}))
+    variable, value = kind(jnp.array(case.start)), eval(case.text, {"jnp": jnp})
+    made = Trial(f"`assign(v, {case.text})`, v of {spec(case.start)},", variable, value)
     with warnings.catch_warnings(), attempt.does(made.what.rstrip(",")):
         warnings.simplefilter("ignore")  # JAX warns of some casts
         try:
-            made.result = attempt.module.assign(made.variable, made.value)
+            made.result = attempt.module.assign(variable, value)
         except NotImplementedError as error:
-            if "In-place" not in str(error):
+            if not refused_in_place(error):
                 raise
             made.error = error
             seen = f"{made.what} raised {made.said}"
@@ -111,70 +128,54 @@ def names(attempt: Attempt) -> Iterator[Finding]:
 
 
 def writes(attempt: Attempt) -> Iterator[Finding]:
-    """An array that fits is written into the Variable."""
+    """An array that fits is written into the Variable, or the Param."""
     line = attempt.line("assign")
-    for start, text in ARRAYS:
+    for case in ARRAYS:
         for kind in (nnx.Variable, nnx.Param):
-            made = trial(attempt, start, text, kind)
+            made = trial(attempt, case, kind)
             what = made.what.replace("v of", f"v a {kind.__name__} of")
             if made.refused(TypeError, ValueError):
                 raise Stop(Finding("refused", "array", f"{what} raised {made.said}", "no error", made.line(attempt)))
-            if not made.is_array or not close(made.held, made.value):
-                unchanged = made.is_array and close(made.held, start)
-                measured = f"After the call every holder of v reads {made.seen}." if unchanged else ""
-                seen = f"after {what} v holds {made.seen}"
-                seen += f", and it returns {describe(made.result)}" if made.result is not None else ""
-                expected = f"v holds {numbers(made.value)}"
-                finding = Finding("unchanged" if unchanged else "value", "variable", seen, expected, line, measured)
-                raise Stop(finding)
+            if is_array(made.held) and close(made.held, made.value):
+                continue
+            seen, expected = f"after {what} v holds {made.seen}", f"v holds {numbers(made.value)}"
+            if made.result is not None:
+                seen += f", and it returns {describe(made.result)}"
+            if is_array(made.held) and close(made.held, case.start):
+                measured = f"After the call every holder of v reads {made.seen}."
+                raise Stop(Finding("unchanged", "variable", seen, expected, line, measured))
+            raise Stop(Finding("value", "variable", seen, expected, line))
     if made.result is not None:
         yield Finding("result-type", "assign", f"it returns {describe(made.result)}", "None", line)
 
 
 def numbers_that_fit(attempt: Attempt) -> Iterator[Finding]:
     """A Python number goes into a scalar, as an array of the dtype that is there."""
-    line = attempt.line("assign")
-    made = trial(attempt, jnp.zeros(()), "3")
-    if made.refused(*ERRORS) and not trial(attempt, jnp.zeros(()), "2.5").error:
-        yield Finding("refused", "integer", f"{made.what} raised {made.said}", "3 fits float32", made.line(attempt))
-    for start, text in NUMBERS:
-        made = trial(attempt, start, text)
-        if made.refused(*ERRORS):
-            yield Finding("refused", "number", f"{made.what} raised {made.said}", "no error", made.line(attempt))
-            return
-    for start, text in ((jnp.zeros(()), "3"), *NUMBERS):
-        made = trial(attempt, start, text)
-        if made.error:
-            continue
-        if not made.is_array:
-            measured = ""
-            try:
-                made.variable[...]
-            except TypeError as error:
-                measured = f"`v[...]` then raises TypeError: {error}."
-            yield Finding("inside", "number", f"after {made.what} v holds {made.seen}", "an array", line, measured)
-            return
-        if made.held.dtype != start.dtype:
-            seen = f"after {made.what} v is {spec(made.held)}"
-            with contextlib.suppress(Exception):
-                made.variable[...] += 0.5
-            measured = f"After a further `v[...] += 0.5` it holds {made.seen}." if text == "3" else ""
-            yield Finding("dtype", "number", seen, spec(start), line, measured)
-            return
-        if not close(made.held, start + made.value):
-            yield Finding("value", "variable", f"after {made.what} v holds {made.seen}", text, line)
+    whole, others = trial(attempt, WHOLE), [trial(attempt, case) for case in NUMBERS]
+    refused = next((made for made in others if made.refused(*ERRORS)), None)
+    if whole.refused(*ERRORS) and not others[1].error:
+        seen = f"{whole.what} raised {whole.said}"
+        yield Finding("refused", "integer", seen, "3 fits float32", whole.line(attempt))
+    if refused:
+        seen = f"{refused.what} raised {refused.said}"
+        yield Finding("refused", "number", seen, "no error", refused.line(attempt))
+        return
+    for case, made in zip((WHOLE, *NUMBERS), (whole, *others), strict=True):
+        if not made.error and (finding := _number(attempt, case, made)):
+            yield finding
             return
 
 
 def refusals(attempt: Attempt) -> Iterator[Finding]:
     """Another dtype raises TypeError, another shape ValueError, and nothing is written; each mistake is told once."""
     told = set[str]()
-    number = trial(attempt, jnp.zeros(()), "2.5")
+    number = trial(attempt, Case(FLOAT, "2.5"))
+    takes_numbers = not number.error and is_array(number.held)  # else that is told above
     for error, cases in ((TypeError, DTYPES), (ValueError, SHAPES)):
-        for start, text, name in cases:
-            if name.startswith("number") and (number.error or not number.is_array):  # that is found above
+        for case in cases:
+            if case.kind.startswith("number") and not takes_numbers:
                 continue
-            finding = _refusal(attempt, trial(attempt, start, text), start, name, error)
+            finding = _refusal(attempt, case, trial(attempt, case), error)
             if finding and finding.name not in told:
                 told.add(finding.name)
                 yield finding
@@ -182,17 +183,16 @@ def refusals(attempt: Attempt) -> Iterator[Finding]:
 
 def compiled(attempt: Attempt) -> Iterator[Finding]:
     """The function works under `nnx.jit`."""
-    line = attempt.line("assign")
-    trials: list[tuple[Any, Any, Any]] = [(nnx.Param(jnp.zeros(3)), jnp.arange(3.0), nnx.jit(attempt.module.assign))]
-    if not trial(attempt, jnp.zeros((), jnp.int32), "3").error:
-        by_number = nnx.jit(lambda v, value: attempt.module.assign(v, 3))
-        trials.append((nnx.Variable(jnp.zeros((), jnp.int32)), jnp.array(3), by_number))
+    line, assign = attempt.line("assign"), attempt.module.assign
+    trials: list[tuple[Any, Any, Any]] = [(nnx.Param(jnp.zeros(3)), jnp.array([0.0, 1.0, 2.0]), nnx.jit(assign))]
+    if not trial(attempt, Case(INTEGER, "3")).error:
+        by_number = nnx.jit(lambda v, value: assign(v, 3))
+        trials.append((nnx.Variable(jnp.array(INTEGER)), jnp.array(3), by_number))
     for variable, value, call in trials:
         try:
             call(variable, value)
         except Exception as error:
-            said = next(iter(str(error).strip().splitlines()), "")
-            seen = f"under `nnx.jit` it raised {type(error).__name__}: {said}"
+            seen = f"under `nnx.jit` it raised {told(error, most=500)}"
             yield Finding("raised", "jit", seen, "no error", line)
             return
         if not close(variable.get_raw_value(), value):
@@ -204,12 +204,36 @@ def compiled(attempt: Attempt) -> Iterator[Finding]:
 STAGES = (names, writes, numbers_that_fit, refusals, compiled)
 
 
-def _refusal(attempt: Attempt, made: Trial, start: jax.Array, name: str, wanted: type[Exception]) -> Finding | None:
+def _number(attempt: Attempt, case: Case, made: Trial) -> Finding | None:
+    """Return what is wrong with a Variable to which a Python number was assigned."""
+    line = attempt.line("assign")
+    if not is_array(made.held):
+        measured = ""
+        try:
+            made.variable[...]
+        except TypeError as error:
+            measured = f"`v[...]` then raises TypeError: {error}."
+        seen = f"after {made.what} v holds {made.seen}"
+        return Finding("inside", "number", seen, "an array", line, measured)
+    if made.held.dtype != case.start.dtype:
+        seen = f"after {made.what} v is {spec(made.held)}"
+        measured = shown(_next_write, made) if case.text == "3" else ""
+        return Finding("dtype", "number", seen, spec(case.start), line, measured)
+    if not close(made.held, case.start + made.value):
+        return Finding("value", "variable", f"after {made.what} v holds {made.seen}", case.text, line)
+    return None
+
+
+def _next_write(made: Trial) -> str:
+    made.variable[...] += 0.5
+    return f"After a further `v[...] += 0.5` it holds {made.seen}."
+
+
+def _refusal(attempt: Attempt, case: Case, made: Trial, wanted: type[Exception]) -> Finding | None:
     """Return what is wrong with a call that should have raised."""
-    line = made.line(attempt)
-    about, kind = name.split("-")
-    kept = made.is_array and made.held.dtype == start.dtype and close(made.held, start)
-    expected = f"{wanted.__name__}, and v holds {numbers(start)}"
+    line, (about, kind) = made.line(attempt), case.kind.split("-")
+    kept = is_array(made.held) and made.held.dtype == case.start.dtype and close(made.held, case.start)
+    expected = f"{wanted.__name__}, and v holds {numbers(case.start)}"
     if made.error is not None:
         if not kept:
             seen = f"{made.what} raised {type(made.error).__name__}, and v holds {made.seen}"
@@ -221,28 +245,22 @@ def _refusal(attempt: Attempt, made: Trial, start: jax.Array, name: str, wanted:
     seen = f"{made.what} raised nothing, and v holds {made.seen}"
     if kept:
         return Finding("silent", "assign", seen, expected, line)
-    if not made.is_array:
+    if not is_array(made.held):
         return Finding("inside", "number", seen, expected, line)
-    if made.held.dtype != start.dtype or made.held.shape != start.shape:
-        kind = "dtype" if made.held.dtype != start.dtype else "shape"
+    if spec(made.held) != spec(case.start):
+        kind = "dtype" if made.held.dtype != case.start.dtype else "shape"
         seen = f"{made.what} raised nothing, and v is {spec(made.held)}"
-        return Finding(kind, "variable", seen, expected, line, _traces(start, made.held))
+        return Finding(kind, "variable", seen, expected, line, _retraced(case.start, made.held))
     measured = ""
     if kind == "cast" and not close(made.held, made.value):
         measured = f"What was {made.value} is now {made.seen}, and nobody was told."
     if kind == "fill":
-        measured = f"One number took the place of {start.size}."
+        measured = f"One number took the place of {case.start.size}."
     return Finding(kind, about, seen, expected, line, measured)
 
 
-def _traces(before: jax.Array, after: jax.Array) -> str:
+def _retraced(before: np.ndarray, after: Any) -> str:
     """Count how often a compiled step is traced when the array in its Variable becomes another one."""
-    traces = []
-
-    @nnx.jit
-    def step(variable: nnx.Variable[Any]) -> None:
-        traces.append("trace")
-
-    for array in (before, before, after):
-        step(nnx.Variable(array))
-    return f"A compiled step is traced again after that call: {len(traces)} traces for one Variable."
+    arrays = [jnp.array(before), jnp.array(before), after]
+    taken = traces(lambda variable: None, [(nnx.Variable(array),) for array in arrays])
+    return f"A compiled step is traced again after that call: {taken} traces for one Variable."

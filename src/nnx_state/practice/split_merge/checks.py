@@ -1,4 +1,9 @@
-"""Checks of the exercise Split and merge."""
+"""Checks of the exercise Split and merge.
+
+First `snapshot`: what it selects, and that no later change of the model reaches it. Then `restore`: that it writes a
+snapshot which fits, into the Variables that are there, as copies. Then both with a model that has modules in it, and
+last snapshots that do not fit, which must be refused before anything is written.
+"""
 
 from collections.abc import Iterator
 from typing import Any
@@ -9,22 +14,28 @@ import numpy as np
 import optax
 from flax import nnx
 
+from nnx_state.practice.damage import deleted_by_donation
 from nnx_state.practice.findings import Finding
-from nnx_state.practice.probe import Attempt, Stop, content, describe, numbers, spec
-from nnx_state.practice.trials import held
+from nnx_state.practice.probe import Attempt, Stop
+from nnx_state.practice.state import copied, held
+from nnx_state.practice.values import address, content, describe, listed, numbers, ramp, raw, spec
 
-FILTERS: dict[str, Any] = {"nnx.Param": nnx.Param, "nnx.BatchStat": nnx.BatchStat, "...": ...}
-FILTERS['nnx.PathContains("bias")'] = nnx.PathContains("bias")
+FILTERS: dict[str, Any] = {
+    "nnx.Param": nnx.Param,
+    "nnx.BatchStat": nnx.BatchStat,
+    "...": ...,
+    'nnx.PathContains("bias")': nnx.PathContains("bias"),
+}
 
 
 class Layer(nnx.Module):
     """A layer with leaves of three types."""
 
     def __init__(self, outputs: int = 2) -> None:
-        self.kernel = nnx.Param(jnp.linspace(-1.0, 1.0, 4 * outputs).reshape(4, outputs))
+        self.kernel = nnx.Param(ramp(-1.0, 1.0, 4, outputs))
         self.bias = nnx.Param(jnp.zeros(outputs))
         self.count = nnx.Variable(jnp.array(3))
-        self.mean = nnx.BatchStat(jnp.arange(1.0, 1.0 + outputs))
+        self.mean = nnx.BatchStat(ramp(1.0, outputs, outputs))
 
 
 class Pair(nnx.Module):
@@ -49,23 +60,23 @@ def selection(attempt: Attempt) -> Iterator[Finding]:
         saved = attempt.call(f"snapshot(model, {text})", model=model, nnx=nnx)
         if not isinstance(saved, nnx.State):
             raise Stop(Finding("result-type", "snapshot", f"it returns {describe(saved)}", "an nnx.State", line))
-        if lost := sorted(set(held(Layer())) - set(held(model))):
+        if lost := sorted(held(Layer()).keys() - held(model).keys()):
             seen = f"after the call the model has no {', '.join(lost)}"
             raise Stop(Finding("popped", "snapshot", seen, "the model stays as it is", line))
         wanted, found = held(nnx.state(Layer(), chosen)), held(saved)
-        if set(found) != set(wanted):
-            seen = f"for the filter `{text}` it holds {', '.join(found) or 'nothing'}"
+        if found.keys() != wanted.keys():
+            seen = f"for the filter `{text}` it holds {listed(found)}"
             raise Stop(Finding("filter", "snapshot", seen, ", ".join(wanted), line))
         for path, leaf in wanted.items():
-            value, seen, expected = found[path], f"{describe(found[path])} at {path}", describe(leaf)
+            value, seen = found[path], f"{describe(found[path])} at {path}"
             if not isinstance(value, nnx.Variable):
                 params = len(held(nnx.filter_state(saved, nnx.Param)))
                 measured = f"`nnx.filter_state(saved, nnx.Param)` finds {params} leaves in this snapshot of `{text}`."
-                raise Stop(Finding("arrays", "snapshot", seen, expected, line, measured))
-            if type(value) is not type(leaf) or spec(value.get_raw_value()) != spec(leaf[...]):
-                raise Stop(Finding("type", "snapshot", seen, expected, line))
-            if not np.array_equal(value[...], leaf[...]):
-                seen, expected = f"{numbers(value[...])} at {path}", numbers(leaf[...])
+                raise Stop(Finding("arrays", "snapshot", seen, describe(leaf), line, measured))
+            if type(value) is not type(leaf) or spec(content(value)) != spec(content(leaf)):
+                raise Stop(Finding("type", "snapshot", seen, describe(leaf), line))
+            if not np.array_equal(raw(value), raw(leaf)):
+                seen, expected = f"{numbers(raw(value))} at {path}", numbers(raw(leaf))
                 raise Stop(Finding("value", "snapshot", seen, expected, line))
     yield from ()
 
@@ -76,12 +87,11 @@ def independence(attempt: Attempt) -> Iterator[Finding]:
     saved = attempt.call("snapshot(model, nnx.Param)", model=model, nnx=nnx)
     own, kept = held(model), held(saved)
     if any(kept[path] is own[path] for path in kept):
-        yield Finding(
-            "follows", "snapshot", "its Variables are those of the model", "new ones", line, _ruin(model, saved)
-        )
-    elif any(_places(kept[path]) & _places(own[path]) for path in kept):
-        measured = _donation(own, kept)
-        yield Finding("buffers", "snapshot", "new Variables on the buffers of the model", "new buffers", line, measured)
+        seen, measured = "its Variables are those of the model", _ruin(model, saved)
+        yield Finding("follows", "snapshot", seen, "new ones", line, measured)
+    elif _shares_memory(kept, own):
+        seen, measured = "new Variables on the buffers of the model", _donation(own, kept)
+        yield Finding("buffers", "snapshot", seen, "new buffers", line, measured)
 
 
 def writing(attempt: Attempt) -> Iterator[Finding]:
@@ -89,35 +99,36 @@ def writing(attempt: Attempt) -> Iterator[Finding]:
     line = attempt.line("restore")
     for text, chosen in FILTERS.items():
         model = Layer()
-        saved, own = _copied(model, chosen), held(model)
-        kept = held(saved)
-        first = _numbers(kept)
-        _shift(model)
-        before = _numbers(own) | first
+        saved, own = _snapshot(model, chosen), held(model)
+        kept, first = held(saved), copied(saved)
+        _train(model)
+        wanted = copied(model) | first
         try:
             result = attempt.call("restore(model, saved)", model=model, saved=saved)
         except ValueError as error:
             seen = f"a snapshot of `{text}` from the same model raised ValueError: {error}"
             raise Stop(Finding("refused", "restore", seen, "its values come back", line)) from None
         now = held(model)
-        for path, wanted in before.items():
-            if path not in now or not np.array_equal(content(now[path]), wanted):
+        for path, value in wanted.items():
+            if path not in now or not np.array_equal(raw(now[path]), value):
                 kind = "unchanged" if path in first else "others"
-                seen = f"after a restore of `{text}` {path} is {numbers(content(now[path])) if path in now else 'gone'}"
-                raise Stop(Finding(kind, "restore", seen, numbers(wanted), line))
-        if set(held(saved)) != set(first) or not all(np.array_equal(kept[path][...], first[path]) for path in first):
-            seen = f"afterwards `saved` holds {', '.join(held(saved)) or 'nothing'}, or other numbers"
+                holds = numbers(raw(now[path])) if path in now else "gone"
+                seen = f"after a restore of `{text}` {path} is {holds}"
+                raise Stop(Finding(kind, "restore", seen, numbers(value), line))
+        same = all(np.array_equal(raw(kept[path]), value) for path, value in first.items())
+        if held(saved).keys() != first.keys() or not same:
+            seen = f"afterwards `saved` holds {listed(held(saved))}, or other numbers"
             raise Stop(Finding("consumes", "restore", seen, "the snapshot as it was", line))
         if replaced := [path for path, leaf in now.items() if leaf is not own.get(path)]:
-            seen, measured = f"another object stands in {', '.join(replaced)}", ""
-            if now[name := replaced[0]] is kept.get(name):
+            seen, name, measured = f"another object stands in {', '.join(replaced)}", replaced[0], ""
+            if now[name] is kept.get(name):
                 now[name][...] += 1
-                measured = f"One more write to the model gave the snapshot {numbers(kept[name][...])} in {name}, too."
+                measured = f"One more write to the model gave the snapshot {numbers(raw(kept[name]))} in {name}, too."
             yield Finding("replaced", "restore", seen, "the Variables from before", line, measured)
             return
-        if any(_places(own[path]) & _places(leaf) for path, leaf in kept.items()):
-            seen, measured = "the model holds the buffers of `saved`", _donation(own, kept)
-            yield Finding("buffers", "restore", seen, "copies", line, measured)
+        if _shares_memory(kept, own):
+            measured = _donation(own, kept)
+            yield Finding("buffers", "restore", "the model holds the buffers of `saved`", "copies", line, measured)
             return
         if result is not None:
             yield Finding("result-type", "restore", f"it returns {describe(result)}", "None", line)
@@ -127,14 +138,14 @@ def writing(attempt: Attempt) -> Iterator[Finding]:
 def nested(attempt: Attempt) -> Iterator[Finding]:
     """Both work for a model that has modules in it."""
     for name, call in (("snapshot", "snapshot(model, nnx.Param)"), ("restore", "restore(model, saved)")):
-        model, saved = Pair(), _copied(Pair(), nnx.Param)
+        model, saved = Pair(), _snapshot(Pair(), nnx.Param)
         if name == "restore":
-            _shift(model)
+            _train(model)
         try:
             result = attempt.call(call, model=model, nnx=nnx, saved=saved)
-            found = _numbers(held(result if name == "snapshot" else model))
-            seen = f"it gives {', '.join(found) or 'nothing'}, or other numbers"
-            fits = all(np.array_equal(found.get(path, ()), content(leaf)) for path, leaf in held(saved).items())
+            found = copied(result if name == "snapshot" else model)
+            fits = all(np.array_equal(found.get(path, ()), value) for path, value in copied(saved).items())
+            seen = f"it gives {listed(found)}, or other numbers"
         except Exception as error:
             fits, seen = False, f"{type(error).__name__}: {error}"
         if not fits:
@@ -144,9 +155,9 @@ def nested(attempt: Attempt) -> Iterator[Finding]:
 
 
 def misfits(attempt: Attempt) -> Iterator[Finding]:
-    """What does not fit raises ValueError, and nothing is written."""
+    """What does not fit raises ValueError, and nothing is written; each mistake is told once."""
     found: dict[str, Finding] = {}
-    for model, saved, kind, path in _cases():
+    for model, saved, kind, path in _misfits():
         for finding in _refuses(attempt, model, saved, kind, path):
             found.setdefault(finding.kind, finding)
     yield from found.values()
@@ -155,30 +166,36 @@ def misfits(attempt: Attempt) -> Iterator[Finding]:
 STAGES = (names, selection, independence, writing, nested, misfits)
 
 
-def _cases() -> Iterator[tuple[nnx.Module, Any, str, str]]:
+def _misfits() -> Iterator[tuple[nnx.Module, Any, str, str]]:
     """Yield models and snapshots that do not fit, the name of that misfit, and its path."""
     for path in ("kernel", "bias"):
-        model, saved = Layer(), _copied(Layer(), nnx.Param)
+        model, saved = Layer(), _snapshot(Layer(), nnx.Param)
         delattr(model, path)
         yield model, saved, "unknown-path", path
-    saved = _copied(Layer())
+    saved = _snapshot(Layer())
     saved["cuont"] = nnx.Variable(jnp.array(9))
     yield Layer(), saved, "unknown-path", "cuont"
-    for path, shape in (("kernel", (4, 1)), ("kernel", (2, 4)), ("bias", (1,)), ("bias", ()), ("count", (1,))):
-        saved = _copied(Layer())
-        saved[path] = type(saved[path])(jnp.full(shape, 9, saved[path].dtype))
+    shapes: list[tuple[str, tuple[int, ...]]] = [
+        ("kernel", (4, 1)),
+        ("kernel", (2, 4)),
+        ("bias", (1,)),
+        ("bias", ()),
+        ("count", (1,)),
+    ]
+    for path, shape in shapes:
+        saved = _snapshot(Layer())
+        saved[path] = type(saved[path])(jnp.array(np.full(shape, 9, saved[path].dtype)))
         yield Layer(), saved, "shape", path
     pair = Pair()
     del pair.second.kernel
-    yield pair, _copied(Pair()), "unknown-path", "second.kernel"
+    yield pair, _snapshot(Pair()), "unknown-path", "second.kernel"
 
 
 def _refuses(attempt: Attempt, model: nnx.Module, saved: Any, kind: str, path: str) -> Iterator[Finding]:
     """Yield what is wrong with how `restore` meets a snapshot that does not fit."""
     line = attempt.line("restore")
-    _shift(model)
-    own, raised = held(model), None
-    before = _numbers(own)
+    _train(model)
+    own, before, raised = held(model), copied(model), None
     there = describe(own[path]) if path in own else "absent"
     case = f"{path} is {describe(held(saved)[path])} in saved, {there} in the model"
     try:
@@ -188,7 +205,7 @@ def _refuses(attempt: Attempt, model: nnx.Module, saved: Any, kind: str, path: s
     except Exception as error:
         raised = error
     now = held(model)
-    wrote = [name for name in now if name not in before or not np.array_equal(content(now[name]), before[name])]
+    wrote = [name for name in now if name not in before or not np.array_equal(raw(now[name]), before[name])]
     if raised is None:
         measured = f"Afterwards {path} is {describe(now[path])} in the model." if path in wrote else ""
         yield Finding(kind if wrote else "silent", "restore", f"{case}; no error", "ValueError", line, measured)
@@ -200,36 +217,31 @@ def _refuses(attempt: Attempt, model: nnx.Module, saved: Any, kind: str, path: s
         yield Finding("partial", "restore", seen, "no write", line, measured)
 
 
-def _numbers(leaves: dict[str, Any]) -> dict[str, Any]:
-    return {path: np.array(content(leaf)) for path, leaf in leaves.items()}
-
-
-def _copied(model: nnx.Module, chosen: Any = ...) -> Any:
+def _snapshot(model: nnx.Module, chosen: Any = ...) -> Any:
+    """Return a snapshot as the problem asks for it."""
     return jax.tree.map(jnp.copy, nnx.state(model, chosen))
 
 
-def _places(leaf: Any) -> set[int]:
-    """Return the address of the memory of a leaf."""
-    value = content(leaf)
-    return {value.unsafe_buffer_pointer() if isinstance(value, jax.Array) else value.__array_interface__["data"][0]}
-
-
-def _shift(model: nnx.Module) -> None:
+def _train(model: nnx.Module) -> None:
+    """Change every number of a model."""
     for leaf in held(model).values():
         leaf[...] += 1
 
 
+def _shares_memory(kept: dict[str, Any], own: dict[str, Any]) -> bool:
+    """Tell whether a leaf of a snapshot lies where the leaf of the model does."""
+    return any(address(leaf) == address(own[path]) for path, leaf in kept.items())
+
+
 def _donation(own: dict[str, Any], kept: dict[str, Any]) -> str:
-    """Return what becomes of a snapshot when a buffer of the model is donated."""
+    """Say what becomes of a snapshot when a buffer of the model is donated."""
     name = next(iter(kept))
-    jax.jit(jnp.negative, donate_argnums=0)(own[name].get_raw_value())
-    array = kept[name].get_raw_value()
-    fate = "was deleted too" if isinstance(array, jax.Array) and array.is_deleted() else "stayed, on this machine"
+    fate = "was deleted too" if deleted_by_donation(own[name], kept[name]) else "stayed, on this machine"
     return f"The model's {name} was donated to a compiled function, and the {name} of the snapshot {fate}."
 
 
 def _ruin(model: Layer, saved: Any) -> str:
-    """Return what training does to a snapshot that holds the model's own Variables."""
+    """Say what training does to a snapshot that holds the model's own Variables."""
 
     def loss(model: Layer) -> jax.Array:
         return jnp.mean((jnp.ones(4) @ model.kernel + model.bias - 1.0) ** 2)

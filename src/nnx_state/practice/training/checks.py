@@ -1,4 +1,9 @@
-"""Checks of the exercise Training."""
+"""Checks of the exercise Training.
+
+First `train_step`: one step moves the Params by the slope that is known, the next ones run no Python, the gradient is
+asked for what the optimizer trains, and the batch may have any length. Then `grouped_optimizer`: each Param moves with
+the rate of its group, and one without a group is refused.
+"""
 
 from collections.abc import Iterator
 from typing import Any
@@ -10,10 +15,15 @@ import optax
 from flax import nnx
 
 from nnx_state.practice.findings import Finding
-from nnx_state.practice.probe import Attempt, Stop, close, content, describe, numbers
+from nnx_state.practice.formulas import formula_of
+from nnx_state.practice.probe import Attempt, Stop
+from nnx_state.practice.state import held
+from nnx_state.practice.values import close, content, describe, listed, numbers
 
 RATE = 0.1
-X = jnp.array([1.0, -2.0, 0.5])
+X = np.array([1.0, -2.0, 0.5], np.float32)
+KERNEL = np.linspace(-1.0, 1.0, 6, dtype=np.float32).reshape(3, 2)
+MEAN = np.array([0.5, -0.5], np.float32)
 
 
 class Scale(nnx.Param[Any]):
@@ -24,9 +34,9 @@ class Layer(nnx.Module):
     """A layer with two Params, a float statistic and an integer counter."""
 
     def __init__(self) -> None:
-        self.kernel = nnx.Param(jnp.linspace(-1.0, 1.0, 6).reshape(3, 2))
+        self.kernel = nnx.Param(jnp.array(KERNEL))
         self.bias = Scale(jnp.zeros(2))
-        self.mean = nnx.BatchStat(jnp.array([0.5, -0.5]))
+        self.mean = nnx.BatchStat(jnp.array(MEAN))
         self.count = nnx.Variable(jnp.array(0))
 
 
@@ -51,7 +61,7 @@ class Trial:
 
         class Watched(nnx.Optimizer[Any]):
             def update(self, model: Any, grads: Any, /, **kwargs: Any) -> Any:
-                asked.append(sorted(_paths(grads)))
+                asked.append(sorted(held(nnx.state(grads))))
                 return super().update(model, grads, **kwargs)
 
         self.attempt, self.asked, self.loss, self.model = attempt, asked, Loss(), Layer()
@@ -60,68 +70,23 @@ class Trial:
     def step(self, batch: str = "x", **names: Any) -> Any:
         """Call `train_step` of the attempt once."""
         call = f"train_step(model, optimizer, loss_fn{', ' if batch else ''}{batch})"
-        given = {"model": self.model, "optimizer": self.optimizer, "loss_fn": self.loss, "x": X}
+        given = {"model": self.model, "optimizer": self.optimizer, "loss_fn": self.loss, "x": jnp.array(X)}
         return self.attempt.call(call, **given | names)
 
 
 def names(attempt: Attempt) -> Iterator[Finding]:
     """What the problem asks for is there."""
-    for more in ((), ("x",), ("x", "y")):
-        attempt.function("train_step", "model", "optimizer", "loss_fn", *more)
+    for batch in ((), ("x",), ("x", "y")):
+        attempt.function("train_step", "model", "optimizer", "loss_fn", *batch)
     attempt.function("grouped_optimizer", "model", "groups")
     yield from ()
 
 
-def one_step(attempt: Attempt) -> Iterator[Finding]:
-    """One step moves the Params by the gradient, keeps the count and returns the loss from before."""
-    trial, line = Trial(attempt), attempt.line("train_step")
-    model, kernel = trial.model, trial.model.kernel
-    first, slopes = nnx.jit(nnx.value_and_grad(lambda model: Loss()(model)))(Layer())
-    try:
-        loss = trial.step()
-    except TypeError as error:
-        kinds = {"as an abstract array": "loss-traced", "grad requires real": "every-leaf"}
-        kind = next((kind for text, kind in kinds.items() if text in str(error)), "")
-        if not kind:
-            raise
-        seen = f"TypeError: {str(error).splitlines()[0].split(' (')[0].split('(f=')[0]}"
-        raise Stop(Finding(kind, "train_step", seen, "a step", line)) from None
-    change, wanted = content(model.kernel) - Layer().kernel, -RATE * slopes["kernel"]
-    if not np.any(change):
-        raise Stop(_stuck(attempt, line))
-    if (steps := trial.optimizer.step[...]) != 1:
-        seen, kind = f"after one call optimizer.step is {steps}", "steps" if steps else "optimizer-unused"
-        raise Stop(Finding(kind, "train_step", seen, "1", line))
-    if model.kernel is not kernel:
-        raise Stop(Finding("replaced", "kernel", describe(model.kernel), "the Param from before", line))
-    if not close(change, wanted):
-        seen = f"the kernel moved by {numbers(change)}"
-        raise Stop(Finding("update", "train_step", seen, f"{numbers(wanted)}, once down the slope", line))
-    if (count := model.count[...]) != 1:
-        seen, kind = f"the count of the loss is {count} after one step", "loss-twice" if count > 1 else "writes-lost"
-        measured = f"The loss counts its calls in the model: after one step the count is {count}."
-        yield Finding(kind, "train_step", seen, "1", line, measured)
-    after = Loss()(model)
-    if not (isinstance(loss, jax.Array | np.ndarray | float) and np.shape(loss) == ()):
-        yield Finding("result-type", "train_step", f"it returns {describe(loss)}", "the loss, a scalar", line)
-    elif not close(loss, first):
-        kind = "loss-after" if close(loss, after) else "result-value"
-        seen = f"{loss:.4g}, where the loss is {first:.4g} before the update and {after:.4g} after it"
-        yield Finding(kind, "train_step", seen, f"{first:.4g}", line)
-
-
-def compiled(attempt: Attempt) -> Iterator[Finding]:
-    """Later steps run no Python of the loss."""
-    trial, line = Trial(attempt), attempt.line("train_step")
-    for _ in range(2):
-        trial.step()
-    before = len(trial.loss.given)
-    for _ in range(3):
-        trial.step()
-    if more := len(trial.loss.given) - before:
-        kind = "retraced" if any(isinstance(x, jax.core.Tracer) for x in trial.loss.given[-1]) else "not-compiled"
-        measured = f"Three more steps with the same shapes ran the Python code of the loss {more} times."
-        yield Finding(kind, "train_step", f"Python runs {more} times in 3 steps", "compiled code", line, measured)
+def steps(attempt: Attempt) -> Iterator[Finding]:
+    """One step moves the Params by the gradient, keeps the count and returns the loss; later ones run no Python."""
+    trial = Trial(attempt)
+    yield from _first_step(attempt, trial)
+    yield from _later_steps(attempt, trial)
 
 
 def gradients(attempt: Attempt) -> Iterator[Finding]:
@@ -130,15 +95,16 @@ def gradients(attempt: Attempt) -> Iterator[Finding]:
     filters: dict[str, Any] = {'nnx.PathContains("bias")': nnx.PathContains("bias"), "nnx.BatchStat": nnx.BatchStat}
     for text, wrt in filters.items():
         trial, error = Trial(attempt, wrt), ""
-        wanted = sorted(_paths(nnx.state(trial.model, wrt)))
+        wanted = sorted(held(nnx.state(trial.model, wrt)))
         try:
             trial.step()
         except ValueError as raised:
             error = f" and raised ValueError: {str(raised).splitlines()[0]}"
         if trial.asked and trial.asked[0] != wanted:
-            kind = "gradient-wider" if set(trial.asked[0]) > set(wanted) else "gradient-other"
-            seen = f"for wrt={text} it asked for {', '.join(trial.asked[0]) or 'nothing'}{error}"
-            sizes = [sum(getattr(trial.model, path).size for path in paths) for paths in (trial.asked[0], wanted)]
+            asked = trial.asked[0]
+            kind = "gradient-wider" if set(asked) > set(wanted) else "gradient-other"
+            seen = f"for wrt={text} it asked for {listed(asked)}{error}"
+            sizes = [sum(getattr(trial.model, path).size for path in paths) for paths in (asked, wanted)]
             measured = f"The gradient had {sizes[0]} numbers where the optimizer trains {sizes[1]}."
             raise Stop(Finding(kind, "train_step", seen, ", ".join(wanted), line, measured))
         if error:
@@ -151,7 +117,7 @@ def batches(attempt: Attempt) -> Iterator[Finding]:
     line = attempt.line("train_step")
     for batch, size in (("", 0), ("x, y", 2)):
         trial = Trial(attempt)
-        trial.step(batch, y=2 * X)
+        trial.step(batch, y=jnp.array(2 * X))
         if not trial.loss.given:
             raise Stop(Finding("other-loss", "train_step", "another loss function was not called", "its loss", line))
         if len(trial.loss.given[0]) != size:
@@ -161,29 +127,31 @@ def batches(attempt: Attempt) -> Iterator[Finding]:
 
 
 def groups(attempt: Attempt) -> Iterator[Finding]:
-    """Each Param moves with the rate of the first filter that matches it."""
+    """Each Param moves with the rate of the first filter that matches it, be it a filter by path or by type."""
     line = attempt.line("grouped_optimizer")
-    model = nnx.Dict(first=Layer(), second=Layer())
-    rates = {"first.bias": 1.0, "first.kernel": 1.0, "second.bias": 0.1, "second.kernel": 0.01}
-    paths = {nnx.PathContains("first"): 1.0, nnx.PathContains("bias"): 0.1, nnx.PathContains("kernel"): 0.01}
-    seen = _rates(attempt, model, paths, line)
-    if not close(list(seen.values()), list(rates.values())):
-        overlap = close([seen["second.bias"], seen["second.kernel"]], [0.1, 0.01])
-        last = close([seen["first.bias"], seen["first.kernel"]], [0.1, 0.01])
-        kind = ("last-wins" if last else "overlap") if overlap else "rates"
-        yield Finding(kind, "grouped_optimizer", _listed(seen), _listed(rates), line)
+    by_path = {nnx.PathContains("first"): 1.0, nnx.PathContains("bias"): 0.1, nnx.PathContains("kernel"): 0.01}
+    wanted = {"first.bias": 1.0, "first.kernel": 1.0, "second.bias": 0.1, "second.kernel": 0.01}
+    seen = _rates(attempt, nnx.Dict(first=Layer(), second=Layer()), by_path, line)
+    if not _same_rates(seen, wanted):
+        last_match = {"first.bias": 0.1, "first.kernel": 0.01, "second.bias": 0.1, "second.kernel": 0.01}
+        if _same_rates(seen, last_match):
+            kind = "last-wins"
+        else:
+            second = {path: rate for path, rate in seen.items() if path.startswith("second")}
+            kind = "overlap" if _same_rates(second, {"second.bias": 0.1, "second.kernel": 0.01}) else "rates"
+        yield Finding(kind, "grouped_optimizer", _worded(seen), _worded(wanted), line)
         return
-    seen, rates = _rates(attempt, Layer(), {Scale: 1.0, ...: 0.1}, line), {"bias": 1.0, "kernel": 0.1}
-    if not close(list(seen.values()), list(rates.values())):
-        text = f"for the groups Scale and `...`, where the bias is a Scale: {_listed(seen)}"
-        yield Finding("types", "grouped_optimizer", text, _listed(rates), line)
+    seen, wanted = _rates(attempt, Layer(), {Scale: 1.0, ...: 0.1}, line), {"bias": 1.0, "kernel": 0.1}
+    if not _same_rates(seen, wanted):
+        text = f"for the groups Scale and `...`, where the bias is a Scale: {_worded(seen)}"
+        yield Finding("types", "grouped_optimizer", text, _worded(wanted), line)
 
 
 def unmatched(attempt: Attempt) -> Iterator[Finding]:
     """A Param without a group raises ValueError, and is named."""
     model, line = Layer(), attempt.line("grouped_optimizer")
-    chosen, expected = {nnx.PathContains("bias"): optax.sgd(1.0)}, "ValueError that names the kernel"
-    case = "the kernel is in no group"
+    chosen = {nnx.PathContains("bias"): optax.sgd(1.0)}
+    case, expected = "the kernel is in no group", "ValueError that names the kernel"
     try:
         optimizer = attempt.call("grouped_optimizer(model, groups)", model=model, groups=chosen)
     except ValueError as error:
@@ -201,26 +169,91 @@ def unmatched(attempt: Attempt) -> Iterator[Finding]:
         yield Finding("unmatched", "grouped_optimizer", f"{case}, and nothing was raised", expected, line, measured)
 
 
-STAGES = (names, one_step, compiled, gradients, batches, groups, unmatched)
+STAGES = (names, steps, gradients, batches, groups, unmatched)
 
 
-def _paths(node: Any) -> list[str]:
-    return [".".join(map(str, path)) for path, _ in nnx.to_flat_state(nnx.state(node))]
+def _first_step(attempt: Attempt, trial: Trial) -> Iterator[Finding]:
+    """Compare a model after its first step with what the slope of the loss makes of it."""
+    model, kernel, line = trial.model, trial.model.kernel, attempt.line("train_step")
+    try:
+        loss = trial.step()
+    except TypeError as error:
+        kinds = {"as an abstract array": "loss-traced", "grad requires real": "every-leaf"}
+        kind = next((kind for text, kind in kinds.items() if text in str(error)), "")
+        if not kind:
+            raise
+        seen = f"TypeError: {str(error).splitlines()[0].split(' (')[0].split('(f=')[0]}"
+        raise Stop(Finding(kind, "train_step", seen, "a step", line)) from None
+    first, residual = _loss(KERNEL, np.zeros(2))
+    wanted = -RATE * np.outer(X, residual)  # the slope of the mean of two squares
+    change = np.asarray(content(model.kernel)) - KERNEL
+    if not np.any(change):
+        raise Stop(_stuck(attempt, line))
+    if (taken := trial.optimizer.step[...]) != 1:
+        kind = "steps" if taken else "optimizer-unused"
+        raise Stop(Finding(kind, "train_step", f"after one call optimizer.step is {taken}", "1", line))
+    if model.kernel is not kernel:
+        raise Stop(Finding("replaced", "kernel", describe(model.kernel), "the Param from before", line))
+    if not close(change, wanted):
+        seen = f"the kernel moved by {numbers(change)}"
+        raise Stop(Finding("update", "train_step", seen, f"{numbers(wanted)}, once down the slope", line))
+    if (count := model.count[...]) != 1:
+        kind = "loss-twice" if count > 1 else "writes-lost"
+        seen = f"the count of the loss is {count} after one step"
+        measured = f"The loss counts its calls in the model: after one step the count is {count}."
+        yield Finding(kind, "train_step", seen, "1", line, measured)
+    if not (isinstance(loss, jax.Array | np.ndarray | float) and np.shape(loss) == ()):
+        yield Finding("result-type", "train_step", f"it returns {describe(loss)}", "the loss, a scalar", line)
+    elif not close(loss, first):
+        after, _ = _loss(np.asarray(content(model.kernel)), np.asarray(content(model.bias)))
+        kind = formula_of(loss, {"loss-after": after}, otherwise="result-value")
+        seen = f"{loss:.4g}, where the loss is {first:.4g} before the update and {after:.4g} after it"
+        yield Finding(kind, "train_step", seen, f"{first:.4g}", line)
 
 
-def _listed(rates: dict[str, float]) -> str:
-    return ", ".join(f"{path} {rate:.4g}" for path, rate in rates.items())
+def _later_steps(attempt: Attempt, trial: Trial) -> Iterator[Finding]:
+    """Count how often Python runs the loss from the third step on, when all is compiled."""
+    trial.step()
+    before = len(trial.loss.given)
+    for _ in range(3):
+        trial.step()
+    if more := len(trial.loss.given) - before:
+        traced = any(isinstance(x, jax.core.Tracer) for x in trial.loss.given[-1])
+        measured = f"Three more steps with the same shapes ran the Python code of the loss {more} times."
+        yield Finding(
+            "retraced" if traced else "not-compiled",
+            "train_step",
+            f"Python runs {more} times in 3 steps",
+            "compiled code",
+            attempt.line("train_step"),
+            measured,
+        )
+
+
+def _loss(kernel: np.ndarray, bias: np.ndarray) -> tuple[Any, np.ndarray]:
+    """Return the loss of a layer and the distances from one, computed by NumPy."""
+    residual = X @ kernel + bias - MEAN - 1.0
+    return np.mean(residual**2), residual
 
 
 def _stuck(attempt: Attempt, line: int | None) -> Finding:
     """Tell why a step leaves the model alone: does it move when nothing is compiled?"""
     trial, eager = Trial(attempt), Trial(attempt)
-    losses = ", ".join(numbers(loss) if np.ndim(loss := trial.step()) == 0 else describe(loss) for _ in range(3))
+    losses = [trial.step() for _ in range(3)]
+    returned = ", ".join(numbers(loss) if np.ndim(loss) == 0 else describe(loss) for loss in losses)
     with jax.disable_jit():
         eager.step()
-    kind = "not-updated" if close(eager.model.kernel[...], Layer().kernel[...]) else "jax-jit"
-    measured = f"Three steps returned {losses}."
-    return Finding(kind, "train_step", "the kernel is the same after the step", "a kernel that moved", line, measured)
+    kind = "not-updated" if close(content(eager.model.kernel), KERNEL) else "jax-jit"
+    seen, measured = "the kernel is the same after the step", f"Three steps returned {returned}."
+    return Finding(kind, "train_step", seen, "a kernel that moved", line, measured)
+
+
+def _worded(rates: dict[str, float]) -> str:
+    return ", ".join(f"{path} {rate:.4g}" for path, rate in rates.items())
+
+
+def _same_rates(seen: dict[str, float], wanted: dict[str, float]) -> bool:
+    return close(list(seen.values()), list(wanted.values()))
 
 
 def _rates(attempt: Attempt, model: nnx.Module, rates: dict[Any, float], line: int | None) -> dict[str, float]:
@@ -233,9 +266,9 @@ def _rates(attempt: Attempt, model: nnx.Module, rates: dict[Any, float], line: i
         raise Stop(Finding("refused", "grouped_optimizer", seen, "an optimizer", line)) from None
     if not isinstance(optimizer, nnx.Optimizer):
         raise Stop(Finding("result-type", "grouped_optimizer", describe(optimizer), "an nnx.Optimizer", line))
-    trained, params = _paths(nnx.state(model, optimizer.wrt)), _paths(nnx.state(model, nnx.Param))
+    trained, params = list(held(nnx.state(model, optimizer.wrt))), list(held(nnx.state(model, nnx.Param)))
     if trained != params:
-        seen = f"its wrt matches {', '.join(trained) or 'nothing'}"
+        seen = f"its wrt matches {listed(trained)}"
         raise Stop(Finding("wrt", "grouped_optimizer", seen, ", ".join(params), line))
     return _moved(model, optimizer)
 
@@ -243,7 +276,7 @@ def _rates(attempt: Attempt, model: nnx.Module, rates: dict[Any, float], line: i
 def _moved(model: nnx.Module, optimizer: nnx.Optimizer[Any]) -> dict[str, float]:
     """Return how far a gradient of one moves each Param."""
     params = nnx.state(model, nnx.Param)
-    before = {path: leaf[...] for path, leaf in nnx.to_flat_state(params)}
+    before = {path: np.array(content(leaf)) for path, leaf in held(params).items()}
     optimizer.update(model, jax.tree.map(jnp.ones_like, params))
-    now = dict(nnx.to_flat_state(nnx.state(model, nnx.Param)))
-    return {".".join(map(str, path)): float((old - now[path]).mean()) for path, old in before.items()}
+    now = held(nnx.state(model, nnx.Param))
+    return {path: float((old - np.asarray(content(now[path]))).mean()) for path, old in before.items()}
