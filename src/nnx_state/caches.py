@@ -117,7 +117,9 @@ class CachedAttention(nnx.Module):
         # `at` drops a write past the end, where lax.dynamic_update_slice would overwrite the last tokens
         key = self.cached_key[...].at[:, positions].set(self.to_key(x))
         value = self.cached_value[...].at[:, positions].set(self.to_value(x))
-        self.cached_key[...], self.cached_value[...], self.cache_index[...] = key, value, index + new
+        self.cached_key[...] = key
+        self.cached_value[...] = value
+        self.cache_index[...] = index + new
         return self._attend(self.to_query(x), key, value, positions)
 
     def require_room(self, tokens: int = 1) -> None:

@@ -194,8 +194,10 @@ class EMA(nnx.Module):
 
     def _pairs(self, model: nnx.Module) -> list[tuple[EmaWeight, nnx.Variable[Any]]]:
         """Return each average with its weight."""
-        averages, weights = dict(nnx.to_flat_state(self.averages)), _weights(model, self.only)
-        wanted, given = ({path: v.shape for path, v in group.items()} for group in (averages, weights))
+        averages = dict(nnx.to_flat_state(self.averages))
+        weights = _weights(model, self.only)
+        wanted = {path: average.shape for path, average in averages.items()}
+        given = {path: weight.shape for path, weight in weights.items()}
         faults = [
             f"{dotted(path)} {given.get(path, 'absent')} instead of {wanted.get(path, 'absent')}"
             for path in wanted | given

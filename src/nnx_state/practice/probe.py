@@ -123,6 +123,18 @@ class Attempt:
             raise Stop(Finding("not-variable", name, seen, f"`class {name}(nnx.Variable)`", self.line(name)))
         return value
 
+    def own_variable_type(self, name: str) -> type[nnx.Variable[Any]]:
+        """Return a class of the attempt that is a Variable, but neither a Param nor another class of NNX itself.
+
+        Raises:
+            Stop: If there is none.
+        """
+        value = self.variable_type(name)
+        if value.__module__.startswith("flax."):
+            seen = f"it is nnx.{value.__name__}"
+            raise Stop(Finding("not-own", name, seen, "a class of its own", self.line(name)))
+        return value
+
     def line(self, name: str, within: str = "") -> int | None:
         """Return the first line that defines or writes a name or an attribute of that name.
 

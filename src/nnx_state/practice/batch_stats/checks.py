@@ -81,7 +81,8 @@ def roles(attempt: Attempt) -> Iterator[Finding]:
             yield Finding("value", name, f"{name} starts as {numbers(value)}", numbers(wanted), line)
     if extra := [name for name in attributes(norm) if name not in {*NEW, "use_running_average"}]:
         yield Finding("extra", "", f"also {', '.join(extra)}", ", ".join(NEW), attempt.line(extra[0]))
-    switch, line = getattr(norm, "use_running_average", None), attempt.line("use_running_average", "Norm")
+    switch = getattr(norm, "use_running_average", None)
+    line = attempt.line("use_running_average", "Norm")
     if switch is None:
         raise Stop(Finding("missing", "use_running_average", "no such attribute", "False", line))
     if switch is not False:
@@ -109,7 +110,8 @@ def training(attempt: Attempt) -> Iterator[Finding]:
             measured = f"After one call, `nnx.state(norm, nnx.BatchStat)` finds {found_by(norm, nnx.BatchStat)}."
             raise Stop(Finding("replaced", "averages", seen, "the BatchStat from before", line, measured))
     for name, old, batch in (("mean", MEAN, X.mean(axis=0)), ("var", VAR, X.var(axis=0))):
-        now, wanted = np.asarray(content(getattr(norm, name))), KEPT * old + (1 - KEPT) * batch
+        now = np.asarray(content(getattr(norm, name)))
+        wanted = KEPT * old + (1 - KEPT) * batch
         if close(now, wanted):
             continue
         kind, measured = _average(now, old, batch), ""
@@ -169,7 +171,8 @@ def views(attempt: Attempt) -> Iterator[Finding]:
             seen = f"a view with use_running_average={wanted} has {view.use_running_average}"
             raise Stop(Finding(kind, "set_view", seen, str(wanted), line))
     norm.use_running_average = True
-    model, call = nnx.Sequential(norm, nnx.Dropout(0.5)), "nnx.view(model, deterministic=True)"
+    model = nnx.Sequential(norm, nnx.Dropout(0.5))
+    call = "nnx.view(model, deterministic=True)"
     try:
         switch = attempt.call(call, nnx=nnx, model=model).layers[0].use_running_average
     except TypeError as error:
@@ -209,7 +212,8 @@ def _result(y: Any, line: int | None) -> Iterator[Finding]:
         return
     moved = KEPT * MEAN + (1 - KEPT) * mean, KEPT * VAR + (1 - KEPT) * var
     rows = X.mean(axis=1, keepdims=True), X.var(axis=1, keepdims=True)
-    unit, outside_the_root = (wanted - BIAS) / SCALE, (X - mean) / (np.sqrt(var) + 1e-5) * SCALE + BIAS
+    unit = (wanted - BIAS) / SCALE
+    outside_the_root = (X - mean) / (np.sqrt(var) + 1e-5) * SCALE + BIAS
     formulas = {
         "averages": (_normal(MEAN, VAR), _normal(*moved)),
         "unbiased": _normal(mean, X.var(axis=0, ddof=1)),
@@ -277,7 +281,8 @@ def _evaluated(attempt: Attempt, nested: bool, call: str, switch: bool) -> None:
         seen = f"{case}: the mean is {numbers(content(layer.mean))}"
         raise Stop(Finding("moves", "evaluate", seen, f"{numbers(MEAN)}, as before", line))
     if layer.use_running_average is not switch:
-        kind, seen = "turns-off" if switch else "leaks", f"{case}: afterwards it is {layer.use_running_average}"
+        kind = "turns-off" if switch else "leaks"
+        seen = f"{case}: afterwards it is {layer.use_running_average}"
         layer(jnp.array(X))
         moved = "left the averages alone" if close(content(layer.mean), MEAN) else "moved the averages"
         raise Stop(Finding(kind, "evaluate", seen, str(switch), line, f"The next call of the layer {moved}."))

@@ -192,8 +192,12 @@ def keeping(attempt: Attempt) -> Iterator[Finding]:
 
 def reordering(attempt: Attempt) -> Iterator[Finding]:
     """`reorder` moves the sequences of each Cache, in place, and nothing else."""
-    model, line, call = nnx.Dict(layer=Layer()), attempt.line("reorder"), "reorder(model, indices)"
-    own, before, indices = held(model), copied(model), jnp.array(ORDER)
+    model = nnx.Dict(layer=Layer())
+    line = attempt.line("reorder")
+    call = "reorder(model, indices)"
+    own = held(model)
+    before = copied(model)
+    indices = jnp.array(ORDER)
     try:
         result = _of_any(attempt, "reorder", call, model=model, indices=indices)
     except (IndexError, TypeError, ValueError) as error:
@@ -245,7 +249,9 @@ def _stored(attempt: Attempt, model: Any, place: int) -> None:
     Raises:
         Stop: If the token is not in its place, or the index does not count it.
     """
-    tokens, index, line = np.asarray(content(model.tokens)), content(model.index), attempt.line("decode")
+    tokens = np.asarray(content(model.tokens))
+    index = content(model.index)
+    line = attempt.line("decode")
     if index != place + 1:
         seen = f"after token number {place + 1} the index is {index}"
         with jax.disable_jit():

@@ -95,7 +95,9 @@ def saving(attempt: Attempt) -> Iterator[Finding]:
 
 def resuming(attempt: Attempt) -> Iterator[Finding]:
     """A resume brings every leaf back, from shapes, of the run that was saved under that path."""
-    run, drawn, line = filled(100), list[bool](), attempt.line("resume")
+    run = filled(100)
+    drawn = list[bool]()
+    line = attempt.line("resume")
     path, later = (str(Path.cwd() / "run" / name) for name in ("mine", "later"))
     attempt.call("save(path, step, *run)", path=later, step=STEP + 9, run=filled(500))
 
@@ -133,7 +135,8 @@ STAGES = (names, saving, resuming)
 
 def _wait() -> str:
     """Let a save in the background end, and say how long it took."""
-    start, running = time.perf_counter(), [one for one in threading.enumerate() if one.name.startswith("async_save")]
+    start = time.perf_counter()
+    running = [one for one in threading.enumerate() if one.name.startswith("async_save")]
     for thread in running:
         thread.join(10)
     took = f"{1000 * (time.perf_counter() - start):.0f} ms"
@@ -184,7 +187,9 @@ def _same(one: Any, two: Any) -> bool:
 
 def _compared(attempt: Attempt, path: Path, run: Run, resumed: Run) -> Iterator[Finding]:
     """Compare what came back with what was saved: first the structure, then the numbers, then what goes with them."""
-    wanted, found, line = _leaves(run), _leaves(resumed), attempt.line("resume")
+    wanted = _leaves(run)
+    found = _leaves(resumed)
+    line = attempt.line("resume")
     odd = [name for name in {**wanted, **found} if _kind(found.get(name)) is not _kind(wanted.get(name))]
     if odd:
         yield Finding("structure", "run", f"other leaves at {', '.join(odd)}", "the leaves of `build`", line)
@@ -207,7 +212,10 @@ def _compared(attempt: Attempt, path: Path, run: Run, resumed: Run) -> Iterator[
 
 def _lost(attempt: Attempt, path: Path, run: Run, resumed: Run, lost: Leaves) -> Iterator[Finding]:
     """Tell of the leaves that came back with other numbers, or without any."""
-    wanted, found, first, line = _leaves(run), _leaves(resumed), _leaves(build()), attempt.line("resume")
+    wanted = _leaves(run)
+    found = _leaves(resumed)
+    first = _leaves(build())
+    line = attempt.line("resume")
     hollow = [name for name, leaf in lost.items() if _bits(leaf) is None]
     initial = [name for name, leaf in lost.items() if _same(leaf, first[name])]
     disk = _on_disk(path)

@@ -94,7 +94,8 @@ def attributes(attempt: Attempt) -> Iterator[Finding]:
     tower = attempt.call("Tower()")
     for name in ("scale", "last"):
         if not hasattr(tower, name):
-            seen, line = f"the tower has {', '.join(own_attributes(tower))}", attempt.line("__init__", "Tower")
+            seen = f"the tower has {', '.join(own_attributes(tower))}"
+            line = attempt.line("__init__", "Tower")
             yield Finding("missing", name, seen, f"`{name}`", line)
     last = getattr(tower, "last", None)
     if last is not None:
@@ -102,7 +103,9 @@ def attributes(attempt: Attempt) -> Iterator[Finding]:
         yield Finding(kind, "last", f"{describe(last)} in a new tower", "None", attempt.line("last", "Tower"))
     if not hasattr(tower, "scale"):
         return
-    role, value, line = home(tower.scale), content(tower.scale), attempt.line("scale", "Tower")
+    role = home(tower.scale)
+    value = content(tower.scale)
+    line = attempt.line("scale", "Tower")
     if role != "array":
         yield Finding(role, "scale", f"{describe(tower.scale)} in `scale`", "an array", line)
         return
@@ -117,7 +120,9 @@ def attributes(attempt: Attempt) -> Iterator[Finding]:
 
 def forward(attempt: Attempt) -> Iterator[Finding]:
     """The forward pass computes the formula, and keeps its result."""
-    tower, line, called = build(attempt), attempt.line("last", "Tower"), attempt.line("__call__", "Tower")
+    tower = build(attempt)
+    line = attempt.line("last", "Tower")
+    called = attempt.line("__call__", "Tower")
     if home(getattr(tower, "scale", None)) not in {"array", "param", "variable"}:
         return
     first = getattr(tower, "last", None)
@@ -148,7 +153,8 @@ def forward(attempt: Attempt) -> Iterator[Finding]:
 def search(attempt: Attempt) -> Iterator[Finding]:
     """The search finds Variables in a plain list, and no others."""
     line, head = attempt.line("lost"), layer()
-    top, inner = list[Any](), list[Any]()  # plain lists, which are empty when the module gets them
+    top = list[Any]()  # plain lists, which are empty when the module gets them
+    inner = list[Any]()
     model = nnx.Dict(head=head, layers=top, body=nnx.Dict(late=inner), other=nnx.data([jnp.ones(2)]))
     top += [layer(), {"deep": nnx.Variable(jnp.ones(3))}, head, (nnx.relu, nnx.Param(jnp.ones(4)))]
     inner.append(nnx.BatchStat(jnp.ones(5)))
@@ -165,7 +171,8 @@ def search(attempt: Attempt) -> Iterator[Finding]:
     mine = set(found)
     if mine == wanted:
         return
-    known, tied = paths(model) - {("other", 0)}, {("layers", 2, "kernel"), ("layers", 2, "bias")}
+    known = paths(model) - {("other", 0)}
+    tied = {("layers", 2, "kernel"), ("layers", 2, "bias")}
     cases = {
         "nothing": not mine & wanted,
         "others": bool(mine - wanted - known - tied),
@@ -200,7 +207,8 @@ def _traced(attempt: Attempt) -> Iterator[Finding]:
 
 def _marked(attempt: Attempt) -> bool:
     """Tell whether the scale is data even if NNX does not recognize the value."""
-    tower, unknown = attempt.get("Tower"), object()  # NNX takes no such object for data by itself
+    tower = attempt.get("Tower")
+    unknown = object()  # NNX takes no such object for data by itself
 
     def set_unknown(self: Any, name: str, value: Any) -> None:
         tower.__setattr__(self, name, unknown if isinstance(value, jax.Array) else value)

@@ -114,7 +114,9 @@ def _arrays(attempt: Attempt, run: Run) -> Iterator[Finding]:
 def _steps(attempt: Attempt, run: Run) -> Iterator[Finding]:
     """Each step trains once, is compiled once, gives its old arrays away, and leaves the model alone."""
     line = _step_line(attempt)
-    before, losses, traces_of_first = _values(new()), [], 0
+    before = _values(new())
+    losses = []
+    traces_of_first = 0
     for _ in range(STEPS):
         old = run.arrays
         returned = _step(attempt, run)

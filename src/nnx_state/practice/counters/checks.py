@@ -50,11 +50,7 @@ def build(attempt: Attempt) -> Any:
 
 def names(attempt: Attempt) -> Iterator[Finding]:
     """What the problem asks for is there, and the two types are told apart."""
-    types = {name: attempt.variable_type(name) for name in ("Buffer", "Scratch")}
-    for name, kind in types.items():
-        if kind.__module__.startswith("flax."):
-            seen = f"it is nnx.{kind.__name__}"
-            raise Stop(Finding("not-own", name, seen, "a class of its own", attempt.line(name)))
+    types = {name: attempt.own_variable_type(name) for name in ("Buffer", "Scratch")}
     attempt.module_class("Centered")
     attempt.function("to_save", "model")
     for name, other in (("Scratch", "Buffer"), ("Buffer", "Scratch")):
@@ -188,7 +184,9 @@ def _misplaced(attempt: Attempt, model: Any, name: str) -> Iterator[Finding]:
 
 def _started(attempt: Attempt, model: Any, name: str) -> Iterator[Finding]:
     """Yield how a value of the right type starts, if that is not as the problem says."""
-    value, start, line = getattr(model, name), START[name], attempt.line(name, "Centered")
+    value = getattr(model, name)
+    start = START[name]
+    line = attempt.line(name, "Centered")
     inside = content(value)
     if not is_array(inside):
         seen = f"{describe(value)} in `{name}`"
@@ -206,7 +204,8 @@ def _started(attempt: Attempt, model: Any, name: str) -> Iterator[Finding]:
 def _filtered(attempt: Attempt) -> str:
     """Say what the two filters find that the types are made for."""
     model = build(attempt)
-    buffers, saved = found_by(model, attempt.module.Buffer), found_by(model, nnx.Not(attempt.module.Scratch))
+    buffers = found_by(model, attempt.module.Buffer)
+    saved = found_by(model, nnx.Not(attempt.module.Scratch))
     return f"The filter Buffer finds {buffers}; a save without Scratch has {saved}."
 
 
@@ -251,15 +250,18 @@ def _not_updated(attempt: Attempt, name: str, now: Any) -> Finding:
     kind = formula_of(now, formulas, otherwise="update")
     if name == "mean" and not np.isfinite(now).all():
         kind = "nan"
-    seen, line = f"after the inputs 1, 2 and 9 it is {numbers(now)}", attempt.line(name, "__call__")
+    seen = f"after the inputs 1, 2 and 9 it is {numbers(now)}"
+    line = attempt.line(name, "__call__")
     return Finding(kind, name, seen, numbers(AFTER[name]), line or attempt.line("__call__"))
 
 
 def _result(attempt: Attempt, y: Any, before: Any, mean: Any) -> Iterator[Finding]:
     """Name what the last call returned, if it is not the input minus the new mean."""
-    line, x, mean = attempt.line("__call__"), INPUTS[-1], np.asarray(mean)
+    line = attempt.line("__call__")
+    x = INPUTS[-1]
+    wanted = x - np.asarray(mean)
     if not isinstance(y, jax.Array):
         yield Finding("result-type", "forward", f"a call returns {describe(y)}", "an array", line)
-    elif not close(y, x - mean):
+    elif not close(y, wanted):
         kind = formula_of(y, {"old-mean": x - np.asarray(before), "mean": mean})
-        yield Finding(kind, "forward", f"{numbers(y)} for {numbers(x)}", f"{numbers(x - mean)}", line)
+        yield Finding(kind, "forward", f"{numbers(y)} for {numbers(x)}", numbers(wanted), line)

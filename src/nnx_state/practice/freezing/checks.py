@@ -57,7 +57,8 @@ def names(attempt: Attempt) -> Iterator[Finding]:
 def roles(attempt: Attempt) -> Iterator[Finding]:
     """The base is the layer that was given, and the two matrices are LoRAParams."""
     adapter, base = build(attempt)
-    kept, line = getattr(adapter, "base", None), attempt.line("base", "Adapter") or attempt.line("Adapter")
+    kept = getattr(adapter, "base", None)
+    line = attempt.line("base", "Adapter") or attempt.line("Adapter")
     if kept is not base:
         kind = "copied" if kept is not None else "missing"
         yield Finding(kind, "base", f"`base` is {describe(kept)}", "the layer that was given", line)
@@ -81,7 +82,8 @@ def shapes(attempt: Attempt) -> Iterator[Finding]:
     for name, shape in (("a", (INS, RANK)), ("b", (RANK, OUTS))):
         seen = np.shape(content(getattr(adapter, name))) if hasattr(adapter, name) else shape
         if seen != shape:
-            kind, line = "transposed" if seen == shape[::-1] else "shape", attempt.line(name, "Adapter")
+            kind = "transposed" if seen == shape[::-1] else "shape"
+            line = attempt.line(name, "Adapter")
             expected = f"{list(shape)} for a layer of {INS, OUTS} and rank {RANK}"
             yield Finding(kind, name, f"{name} has shape {list(seen)}", expected, line)
 
@@ -139,7 +141,9 @@ def training(attempt: Attempt) -> Iterator[Finding]:
     """Training moves the LoRAParams as the optimizer asks, and nothing else; the loss is compiled once."""
     sound = attempt.sound(roles, shapes, forward)
     model = _model(attempt.module_class("Adapter") if sound else LoRALinear)
-    before, held, line = nnx.clone(model, arrays=True), _variables(model), attempt.line("fine_tune")
+    before = nnx.clone(model, arrays=True)
+    held = _variables(model)
+    line = attempt.line("fine_tune")
     traces = list[Any]()  # of each run of the loss, the trace that it belongs to
 
     def loss_fn(model: Any) -> Any:
@@ -154,7 +158,8 @@ def training(attempt: Attempt) -> Iterator[Finding]:
     if other := [path for path, variable in held.items() if now.get(path) is not variable]:
         yield Finding("replaced", "fine_tune", f"other objects in {', '.join(other)}", "the same Variables", line)
         return
-    kept, others = unchanged(before, model, ...), nnx.All(nnx.Param, nnx.Not(nnx.LoRAParam))
+    kept = unchanged(before, model, ...)
+    others = nnx.All(nnx.Param, nnx.Not(nnx.LoRAParam))
     frozen = [path for path in paths(model, others) if path not in kept]
     stays = [path for path in paths(model, nnx.LoRAParam) if path in kept]
     if frozen:
@@ -178,7 +183,9 @@ def training(attempt: Attempt) -> Iterator[Finding]:
 def merging(attempt: Attempt) -> Iterator[Finding]:
     """The merged layer is a new one, and computes what the adapter computes."""
     adapter, base = build(attempt, filled=True)
-    before, x, line = nnx.clone(adapter, arrays=True), jnp.array(X), attempt.line("merged")
+    before = nnx.clone(adapter, arrays=True)
+    x = jnp.array(X)
+    line = attempt.line("merged")
     linear = attempt.call("merged(adapter)", adapter=adapter)
     if moved := sorted(set(paths(before)) - set(unchanged(before, adapter, ...))):
         measured = f"It moved the outputs of the adapter by up to {abs(adapter(x) - before(x)).max():.2g}."
@@ -262,10 +269,12 @@ def _moved(before: Any, model: Any, frozen: list[str], line: int | None) -> Find
     old, new = copied(before), copied(model)
     left = (1 - RATE * DECAY) ** STEPS
     if all(close(new[path], old[path] * left) for path in frozen):
-        kind, measured = "rest-decayed", f"No gradient came, and {STEPS} steps multiplied {frozen[0]} by {left:.3f}."
+        kind = "rest-decayed"
+        measured = f"No gradient came, and {STEPS} steps multiplied {frozen[0]} by {left:.3f}."
     else:
         by = max(float(abs(new[path] - old[path]).max()) for path in frozen)
-        kind, measured = "rest-trained", f"{STEPS} steps of this AdamW moved a frozen number by {by:.2g}."
+        kind = "rest-trained"
+        measured = f"{STEPS} steps of this AdamW moved a frozen number by {by:.2g}."
     return Finding(kind, "fine_tune", f"{', '.join(frozen)} moved", "the LoRAParams alone move", line, measured)
 
 

@@ -53,10 +53,7 @@ def build(attempt: Attempt) -> Any:
 
 def names(attempt: Attempt) -> Iterator[Finding]:
     """What the problem asks for is there."""
-    stat = attempt.variable_type("Stat")
-    if stat.__module__.startswith("flax."):
-        seen = f"it is nnx.{stat.__name__}"
-        raise Stop(Finding("not-own", "Stat", seen, "a class of its own", attempt.line("Stat")))
+    attempt.own_variable_type("Stat")
     attempt.module_class("Gate")
     yield from ()
 
@@ -176,7 +173,9 @@ def _misplaced(attempt: Attempt, model: Any) -> Iterator[Finding]:
 def _started(attempt: Attempt, model: Any, names: Iterable[str]) -> Iterator[Finding]:
     """Yield each attribute, of those that have their home, that starts as something else than its row says."""
     for name in names:
-        value, start, line = getattr(model, name), START[name], attempt.line(name, "Gate")
+        value = getattr(model, name)
+        start = START[name]
+        line = attempt.line(name, "Gate")
         inside, where = content(value), f"{describe(value)} in `{name}`"
         if is_array(start) and not is_array(inside):
             kind, about = ("number-inside", "") if isinstance(value, nnx.Variable) else ("object", name)
@@ -211,7 +210,9 @@ def _traces(model: Any, floors: Iterable[float | None]) -> int:
 
 def _damage(attempt: Attempt, finding: Finding) -> str:
     """Say in one sentence what a wrong home or a wrong start does in a run."""
-    model, stat, name = build(attempt), attempt.module.Stat, finding.about
+    model = build(attempt)
+    stat = attempt.module.Stat
+    name = finding.about
     value: Any = getattr(model, name, None)
     match finding.kind, name:
         case "param", _:

@@ -69,7 +69,8 @@ def shapes(attempt: Attempt) -> Iterator[Finding]:
     if kernel.dtype != jnp.float32:
         yield Finding("dtype", "kernel", f"it is {spec(kernel)}", f"float32{[IN, OUT]}", line)
     if kernel.shape != (IN, OUT):
-        seen, expected = f"it has shape {list(kernel.shape)}", f"{[IN, OUT]} for {IN} inputs and {OUT} outputs"
+        seen = f"it has shape {list(kernel.shape)}"
+        expected = f"{[IN, OUT]} for {IN} inputs and {OUT} outputs"
         if kernel.shape != (OUT, IN):
             raise Stop(Finding("shape", "kernel", seen, expected, line))
         yield Finding("transposed", "kernel", seen, expected, line)

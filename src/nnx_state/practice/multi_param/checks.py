@@ -142,7 +142,9 @@ def _damage(finding: Finding, model: Any) -> str:
 
 def _result(attempt: Attempt, y: Any, known: dict[str, np.ndarray]) -> Iterator[Finding]:
     """Name the formula that the forward pass computes, if it is another one."""
-    line, kernel, bias = attempt.line("__call__"), known["kernel"], known["bias"]
+    line = attempt.line("__call__")
+    kernel = known["kernel"]
+    bias = known["bias"]
     if not isinstance(y, jax.Array):
         yield Finding("result-type", "forward", f"the forward pass returns {describe(y)}", "an array", line)
         return

@@ -159,7 +159,8 @@ def evaluation(attempt: Attempt) -> Iterator[Finding]:
     for path, variable in variables.items():
         leaf, value = now.get(path), held.get(path, before[path])
         if type(leaf) is not type(variable) or isinstance(content(leaf), nnx.Variable):
-            seen, wanted = f"{describe(leaf)} at {dotted(path)}", f"a {type(variable).__name__} of float32"
+            seen = f"{describe(leaf)} at {dotted(path)}"
+            wanted = f"a {type(variable).__name__} of float32"
             measured = f"In this copy `nnx.state(copy, nnx.Param)` finds {len(leaves(result, nnx.Param))} Params."
             raise Stop(Finding("type", "averaged", seen, wanted, line, measured))
         if not close(content(leaf), value):
@@ -210,7 +211,9 @@ def _updated(attempt: Attempt, model: nnx.Module, averages: Any, decay: float) -
     Raises:
         Stop: If it raises, changes the model or the structure, or moves an average to another place.
     """
-    line, what, parts = attempt.line("update"), f"update(averages, model, {decay})", set(averages)
+    line = attempt.line("update")
+    what = f"update(averages, model, {decay})"
+    parts = set(averages)
     kept, weights = leaves(averages), values(leaves(model))
     before = values(kept)
     try:

@@ -82,7 +82,8 @@ def stream(attempt: Attempt) -> Iterator[Finding]:
     layer, twin = (attempt.call(what, rngs=given) for _ in range(2))
     for name in ("rngs", "deterministic"):
         if not hasattr(layer, name):
-            seen, line = f"the layer has {', '.join(own_attributes(layer))}", attempt.line("__init__", "Dropout")
+            seen = f"the layer has {', '.join(own_attributes(layer))}"
+            line = attempt.line("__init__", "Dropout")
             raise Stop(Finding("missing", name, seen, f"`{name}`", line))
     _forked(attempt, layer, twin, given)
     if layer.deterministic is not False:
@@ -96,7 +97,9 @@ def stream(attempt: Attempt) -> Iterator[Finding]:
 @apart
 def calling(attempt: Attempt) -> Iterator[Finding]:
     """A call is compiled once, and draws a new mask each time."""
-    model, line, x = Noisy(), attempt.line("call"), ramp(1.0, WIDTH, WIDTH)
+    model = Noisy()
+    line = attempt.line("call")
+    x = ramp(1.0, WIDTH, WIDTH)
     reference = Noisy()
     wanted = [reference(x) for _ in range(3)]
     RAN.clear()
@@ -119,7 +122,9 @@ def calling(attempt: Attempt) -> Iterator[Finding]:
 @apart
 def mapping(attempt: Attempt) -> Iterator[Finding]:
     """Every row has a mask of its own, and the streams are as before."""
-    model, line, what = Noisy(), attempt.line("per_example"), "per_example(model, batch)"
+    model = Noisy()
+    line = attempt.line("per_example")
+    what = "per_example(model, batch)"
     batch = jnp.ones((ROWS, WIDTH))
     RAN.clear()
     y = tried(attempt, what, "per_example", dict.fromkeys(AXES, "axes"), model=model, batch=batch)
@@ -226,7 +231,8 @@ def _training(attempt: Attempt, layer: Any) -> Iterator[Finding]:
     if not all(map(close, outputs, wanted)):
         y = np.asarray(outputs[0])
         kind, measured = _mistaken_dropout(y, masks(outputs), wanted[0] != 0)
-        seen, expected = f"{numbers(y)} from {numbers(X)}", f"{numbers(wanted[0])}, as nnx.Dropout"
+        seen = f"{numbers(y)} from {numbers(X)}"
+        expected = f"{numbers(wanted[0])}, as nnx.Dropout"
         raise Stop(Finding(kind, "Dropout", seen, expected, line, measured))
     half = attempt.call("dropout(x)", dropout=layer, x=jnp.array(X.astype(jnp.bfloat16)))
     if half.dtype != jnp.bfloat16:

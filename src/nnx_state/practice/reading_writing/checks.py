@@ -138,7 +138,8 @@ def writes(attempt: Attempt) -> Iterator[Finding]:
                 raise Stop(Finding("refused", "array", f"{what} raised {made.said}", "no error", made.line(attempt)))
             if is_array(made.held) and close(made.held, made.value):
                 continue
-            seen, expected = f"after {what} v holds {made.seen}", f"v holds {numbers(made.value)}"
+            seen = f"after {what} v holds {made.seen}"
+            expected = f"v holds {numbers(made.value)}"
             if made.result is not None:
                 seen += f", and it returns {describe(made.result)}"
             if is_array(made.held) and close(made.held, case.start):

@@ -197,7 +197,8 @@ def _places(attempt: Attempt, live: dict[str, list[jax.Array]], returned: dict[s
         yield Finding("swapped", "mesh", "`data` has 4 devices, `model` 2", "2 and 4", attempt.line("train"))
         return
     for name, wanted in BLOCKS.items():
-        whole, line = SHAPES.get(name, SHAPES["down"]), attempt.line(name) or attempt.line("train")
+        whole = SHAPES.get(name, SHAPES["down"])
+        line = attempt.line(name) or attempt.line("train")
         blocks = held.get(name, []) or [returned.get(name, wanted)]
         if name in SHAPES and wanted not in blocks:
             kind = "replicated" if blocks[-1] == whole else "axis"
@@ -215,7 +216,8 @@ def _places(attempt: Attempt, live: dict[str, list[jax.Array]], returned: dict[s
 def _forward(attempt: Attempt, model: Any, batches: list[jax.Array]) -> Iterator[Finding]:
     """The forward pass computes the formula, leaves its result where the batch lies, and counts."""
     up, down, count = (np.asarray(content(getattr(model, name))) for name in ("up", "down", "count"))
-    line, cut = attempt.line("__call__"), [one for one in batches if _block(one) == BLOCKS["x"]]
+    line = attempt.line("__call__")
+    cut = [one for one in batches if _block(one) == BLOCKS["x"]]
     x = cut[0] if cut else jnp.array(_normal(2, "x"))
     with jax.set_mesh(content(model.up).sharding.mesh), attempt.does("`model(x)`"):
         y = model(x)
@@ -228,7 +230,8 @@ def _forward(attempt: Attempt, model: Any, batches: list[jax.Array]) -> Iterator
         computed = {"no-relu": "x @ up @ down", "formula": f"{numbers(y)} from known numbers"}
         yield Finding(kind, "forward", f"it computes {computed[kind]}", "relu(x @ up) @ down", line)
     elif batches and _block(y) != BLOCKS["x"]:
-        seen, expected = f"a device has {_block(y)} of the output, {_spec(y)}", f"{BLOCKS['x']}, as of the batch"
+        seen = f"a device has {_block(y)} of the output, {_spec(y)}"
+        expected = f"{BLOCKS['x']}, as of the batch"
         yield Finding("replicated", "output", seen, expected, line, _too_much(_block(y), BLOCKS["x"]))
     if (now := np.asarray(content(model.count))) != count + 1:
         yield Finding("unchanged", "count", f"a call turns {count} into {now}", f"{count + 1}", line)

@@ -120,7 +120,9 @@ def writing(attempt: Attempt) -> Iterator[Finding]:
             seen = f"afterwards `saved` holds {listed(held(saved))}, or other numbers"
             raise Stop(Finding("consumes", "restore", seen, "the snapshot as it was", line))
         if replaced := [path for path, leaf in now.items() if leaf is not own.get(path)]:
-            seen, name, measured = f"another object stands in {', '.join(replaced)}", replaced[0], ""
+            seen = f"another object stands in {', '.join(replaced)}"
+            name = replaced[0]
+            measured = ""
             if now[name] is kept.get(name):
                 now[name][...] += 1
                 measured = f"One more write to the model gave the snapshot {numbers(raw(kept[name]))} in {name}, too."
@@ -195,7 +197,9 @@ def _refuses(attempt: Attempt, model: nnx.Module, saved: Any, kind: str, path: s
     """Yield what is wrong with how `restore` meets a snapshot that does not fit."""
     line = attempt.line("restore")
     _train(model)
-    own, before, raised = held(model), copied(model), None
+    own = held(model)
+    before = copied(model)
+    raised = None
     there = describe(own[path]) if path in own else "absent"
     case = f"{path} is {describe(held(saved)[path])} in saved, {there} in the model"
     try:

@@ -141,7 +141,8 @@ def groups(attempt: Attempt) -> Iterator[Finding]:
             kind = "overlap" if _same_rates(second, {"second.bias": 0.1, "second.kernel": 0.01}) else "rates"
         yield Finding(kind, "grouped_optimizer", _worded(seen), _worded(wanted), line)
         return
-    seen, wanted = _rates(attempt, Layer(), {Scale: 1.0, ...: 0.1}, line), {"bias": 1.0, "kernel": 0.1}
+    seen = _rates(attempt, Layer(), {Scale: 1.0, ...: 0.1}, line)
+    wanted = {"bias": 1.0, "kernel": 0.1}
     if not _same_rates(seen, wanted):
         text = f"for the groups Scale and `...`, where the bias is a Scale: {_worded(seen)}"
         yield Finding("types", "grouped_optimizer", text, _worded(wanted), line)
@@ -174,7 +175,9 @@ STAGES = (names, steps, gradients, batches, groups, unmatched)
 
 def _first_step(attempt: Attempt, trial: Trial) -> Iterator[Finding]:
     """Compare a model after its first step with what the slope of the loss makes of it."""
-    model, kernel, line = trial.model, trial.model.kernel, attempt.line("train_step")
+    model = trial.model
+    kernel = trial.model.kernel
+    line = attempt.line("train_step")
     try:
         loss = trial.step()
     except TypeError as error:
@@ -244,7 +247,8 @@ def _stuck(attempt: Attempt, line: int | None) -> Finding:
     with jax.disable_jit():
         eager.step()
     kind = "not-updated" if close(content(eager.model.kernel), KERNEL) else "jax-jit"
-    seen, measured = "the kernel is the same after the step", f"Three steps returned {returned}."
+    seen = "the kernel is the same after the step"
+    measured = f"Three steps returned {returned}."
     return Finding(kind, "train_step", seen, "a kernel that moved", line, measured)
 
 
@@ -266,7 +270,8 @@ def _rates(attempt: Attempt, model: nnx.Module, rates: dict[Any, float], line: i
         raise Stop(Finding("refused", "grouped_optimizer", seen, "an optimizer", line)) from None
     if not isinstance(optimizer, nnx.Optimizer):
         raise Stop(Finding("result-type", "grouped_optimizer", describe(optimizer), "an nnx.Optimizer", line))
-    trained, params = list(held(nnx.state(model, optimizer.wrt))), list(held(nnx.state(model, nnx.Param)))
+    trained = list(held(nnx.state(model, optimizer.wrt)))
+    params = list(held(nnx.state(model, nnx.Param)))
     if trained != params:
         seen = f"its wrt matches {listed(trained)}"
         raise Stop(Finding("wrt", "grouped_optimizer", seen, ", ".join(params), line))

@@ -68,7 +68,9 @@ def comparing(attempt: Attempt) -> Iterator[Finding]:
 
     What it names is looked at with the simplest change; the others try what "equal" means to it.
     """
-    seen, wanted, line = _compared(attempt, {"bias": 1.0}), ["kernel", "scale"], attempt.line("unchanged")
+    seen = _compared(attempt, {"bias": 1.0})
+    wanted = ["kernel", "scale"]
+    line = attempt.line("unchanged")
     if not isinstance(seen, list):
         yield Finding("result-type", "unchanged", describe(seen), "a list of strings", line)
         return
@@ -91,7 +93,9 @@ def comparing(attempt: Attempt) -> Iterator[Finding]:
 
 def counting(attempt: Attempt) -> Iterator[Finding]:
     """`TraceCounter` hands on what it is given, and counts the runs of Python."""
-    line, runs, x = attempt.line("TraceCounter"), [], jnp.ones(3)
+    line = attempt.line("TraceCounter")
+    runs = []
+    x = jnp.ones(3)
 
     def wrong(about: str, kind: str, seen: str, expected: str) -> Stop:
         return Stop(Finding(kind, about, seen, expected, line))
@@ -184,7 +188,9 @@ def _trained(attempt: Attempt, name: str, jit: Callable[..., Any], stay: list[st
     Raises:
         Stop: If one of these is not as the problem says.
     """
-    watched, wanted, line = Watched(jit), f"{(stay, 1)} for {name}", attempt.line("train_twice")
+    watched = Watched(jit)
+    wanted = f"{(stay, 1)} for {name}"
+    line = attempt.line("train_twice")
 
     def wrong(kind: str, seen: str, expected: str, about: str = "train_twice") -> Stop:
         return Stop(Finding(kind, about, seen, expected, line))

@@ -91,7 +91,9 @@ def names(attempt: Attempt) -> Iterator[Finding]:
 @apart
 def building(attempt: Attempt) -> Iterator[Finding]:
     """All state of an ensemble has one more axis, and its members differ."""
-    line, rngs, kinds = attempt.line("ensemble"), nnx.Rngs(0), {"requested": "keys"} | dict.fromkeys(AXES, "axes")
+    line = attempt.line("ensemble")
+    rngs = nnx.Rngs(0)
+    kinds = {"requested": "keys"} | dict.fromkeys(AXES, "axes")
     models = tried(attempt, f"ensemble(make, {SIZE}, rngs)", "ensemble", kinds, make=Member, rngs=rngs)
     if not isinstance(models, Member):
         kind = "list" if isinstance(models, (list, tuple, nnx.List)) else "result-type"
@@ -119,7 +121,9 @@ def building(attempt: Attempt) -> Iterator[Finding]:
 def predicting(attempt: Attempt) -> Iterator[Finding]:
     """Every member gets all examples, and keeps what it writes, as if it were called alone."""
     stacked, calls = alone()
-    line, x, models = attempt.line("predict"), jnp.array(X), nnx.clone(stacked, arrays=True)
+    line = attempt.line("predict")
+    x = jnp.array(X)
+    models = nnx.clone(stacked, arrays=True)
     for outputs, wanted in calls:
         result = tried(attempt, "predict(models, x)", "predict", dict.fromkeys(AXES, "axes"), models=models, x=x)
         if not isinstance(result, (tuple, list)) or len(result) != 2:
@@ -172,7 +176,8 @@ def _averaged(attempt: Attempt, mean: Any, std: Any, outputs: np.ndarray) -> Non
             "axis": near(mean, outputs.mean(1)),
         }
         kind = first_that_holds(kinds, otherwise="result-value")
-        seen, expected = f"{numbers(mean)} and {numbers(std)}", f"{numbers(wanted[0])} and {numbers(wanted[1])}"
+        seen = f"{numbers(mean)} and {numbers(std)}"
+        expected = f"{numbers(wanted[0])} and {numbers(wanted[1])}"
         raise Stop(Finding(kind, "predict", seen, expected, line))
 
 
@@ -214,7 +219,9 @@ def _count(attempt: Attempt, deep: Any) -> Iterator[Finding]:
 
 def _running(attempt: Attempt, deep: Any) -> Iterator[Finding]:
     """The forward pass applies the layers in turn, counts each, and is one program whatever the depth."""
-    line, x, calls = attempt.line("__call__", "Deep"), jnp.array(X), deep.calls
+    line = attempt.line("__call__", "Deep")
+    x = jnp.array(X)
+    calls = deep.calls
     deep.layers.bias.set_value(ramp(-1.0, 1.0, DEPTH, WIDTH))
     calls.set_value(jnp.zeros((), jnp.int32))
     kinds = {"tuple index": "axes", "requested": "axes", "In-place": "in-place"}
