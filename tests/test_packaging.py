@@ -3,6 +3,7 @@
 import subprocess
 import sys
 import zipfile
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -37,3 +38,9 @@ def test_the_metadata_names_the_versions_that_we_support(wheel):
     for line in ("Name: nnx-state", "Requires-Python: >=3.11", "Classifier: Typing :: Typed", "Requires-Dist: flax"):
         assert f"\n{line}" in metadata
     assert "pytest" not in metadata.partition("\n\n")[0]  # a user of the package installs no tool
+
+
+@pytest.mark.parametrize("name", ["README.md", "docs/index.md", "CONTRIBUTING.md"])
+def test_those_who_arrive_are_told_on_which_release_this_run_is(name):
+    release = f"Flax {version('flax')} with JAX {version('jax')}"
+    assert release in (ROOT / name).read_text("utf-8")
