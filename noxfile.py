@@ -21,27 +21,46 @@ VERSION = "{}.{}".format(*sys.version_info)
 MADE_BY = ROOT / ".venv" / "pyvenv.cfg"
 IS_OURS = not MADE_BY.exists() or re.search(rf"^version(_info)? = {re.escape(VERSION)}\b", MADE_BY.read_text(), re.M)
 VENV = ROOT / (".venv" if IS_OURS else f".venv-{VERSION}")
+REQUIREMENTS = ROOT / "requirements.txt"
 PYTHON = VENV / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
 
 if sys.version_info < (3, 11):  # noqa: UP036 - an older Python may meet this file, and this file alone
     sys.exit(f"Python 3.11 or newer is needed, this is {sys.version.split()[0]}: start again with a newer one.")
 
 
+def install() -> bool:
+    """Install what is locked, and the package as it stands here; tell whether that worked.
+
+    uv takes seconds where pip takes minutes; pip knows the mirrors and proxies that its own settings name.
+    """
+    pip = [PYTHON, "-m", "pip", "--disable-pip-version-check", "--quiet", "install"]
+    uv = [PYTHON, "-m", "uv", "--quiet", "pip", "install", f"--python={PYTHON}"]
+    only_uv = VENV / "only-uv.txt"
+    only_uv.write_text(re.search(r"^uv==.*\n(?: .*\n)*", REQUIREMENTS.read_text(), re.MULTILINE)[0])
+
+    def done(*command: str | Path) -> bool:
+        return subprocess.run(command, cwd=ROOT, check=False).returncode == 0
+
+    def done_by(*tool: str | Path) -> bool:
+        locked = done(*tool, "--require-hashes", "-r", REQUIREMENTS)
+        return locked and done(*tool, "--no-deps", "--no-build-isolation", "-e", ".")
+
+    return (done(*pip, "--require-hashes", "-r", only_uv) and done_by(*uv)) or done_by(*pip)
+
+
 @functools.cache
 def environment() -> str:
     """Return the Python of ``.venv`` after bringing it up to date; when nothing changed this takes no time."""
-    sources = [(ROOT / name).read_bytes() for name in ("requirements.txt", "pyproject.toml")]
+    sources = [path.read_bytes() for path in (REQUIREMENTS, ROOT / "pyproject.toml")]
     wanted = hashlib.sha256(b"".join(sources)).hexdigest()
     stamp = VENV / "installed-from"
     if not stamp.exists() or stamp.read_text() != wanted:
-        print(f"Setting up {VENV.name} from requirements.txt: a minute or two, this once.", flush=True)
+        print(f"Setting up {VENV.name} from requirements.txt: about a minute, this once.", flush=True)
         stamp.unlink(missing_ok=True)
         if not PYTHON.exists():
             venv.create(VENV, with_pip=True, clear=True)
-        pip = [PYTHON, "-m", "pip", "--disable-pip-version-check", "--quiet", "install"]
-        for what in (["--require-hashes", "-r", "requirements.txt"], ["--no-deps", "--no-build-isolation", "-e", "."]):
-            if subprocess.run([*pip, *what], cwd=ROOT, check=False).returncode:
-                sys.exit(f"pip failed, see above. Once that is mended, delete {VENV.name} and start again.")
+        if not install():
+            sys.exit(f"The installation failed, see above. Once that is mended, delete {VENV.name} and start again.")
         stamp.write_text(wanted)
     return str(PYTHON)
 
