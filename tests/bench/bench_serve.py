@@ -20,10 +20,10 @@ from harness.server import Server
 ROOT = Path(__file__).parents[2]
 # Of each edit: the file, a text that it has, the same with the mark of the edit, and the page that shows it.
 EDITS = {
-    "a lesson": ("docs/lessons/linear.md", "\n# ", "\n# {} ", "lessons/linear/"),
-    "its title on another page": ("docs/lessons/linear.md", "\n# ", "\n# {} ", "lessons/homes/"),
-    "a page of the reference": ("docs/reference/linear.md", "\n# ", "\n# {} ", "reference/linear/"),
-    "the page Claims": ("docs/claims/index.md", "\n# ", "\n# {} ", "claims/"),
+    "a lesson": ("docs/lessons/linear.md", "\n\n# ", "\n\n# {} ", "lessons/linear/"),
+    "its title on another page": ("docs/lessons/linear.md", "\n\n# ", "\n\n# {} ", "lessons/homes/"),
+    "a page of the reference": ("docs/reference/linear.md", "\n\n# ", "\n\n# {} ", "reference/linear/"),
+    "the page Claims": ("docs/claims/index.md", "\n\n# ", "\n\n# {} ", "claims/"),
     "a notebook, before it runs": ("docs/notebooks/drift.py", "# # ", "# # {} ", "notebooks/drift/"),
     "a docstring": ("src/nnx_state/linear.py", '"""', '"""{} ', "reference/linear/"),
     "the navigation": ("mkdocs.yml", "- Home", "- Home {}", ""),
