@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
-from nnx_state.claims.compat import names, numbers, write
+from nnx_state.claims.compat import names, numbers, under, write
 from nnx_state.claims.registry import claim, expect, need_keyword, raises, works
 
 SEE = "lessons/counters.md#see"
@@ -66,9 +66,9 @@ def jax_jit_loses_a_metric() -> None:
     LOST,
 )
 def nnx_jit_keeps_a_metric() -> None:
-    metric = average()
-    nnx.jit(observe)(metric)
-    expect(float(metric.compute()), 2.0)
+    model = Observed()
+    under(nnx.jit, lambda model: observe(model.loss))(model)
+    expect(float(model.loss.compute()), 2.0)
 
 
 @claim(
