@@ -43,7 +43,7 @@ EQUIVALENT = Path(__file__).with_name("equivalent-trials.toml")
 LIMIT = 300.0  # seconds for one run, the imports of a new process included
 INVERTED, TAKEN_OUT = "inverted", "taken out"
 OUTCOMES = {"differs", "expect", "raises", "Differs"}  # what a function ends in that upholds or refutes
-LIBRARIES = {"nnx", "jax", "optax", "ocp", "copy"}
+LIBRARIES = {"nnx", "jax", "optax", "ocp", "copy", "pickle", "serialization"}
 WRITES = {"add", "bump", "bump_plain", "bumped", "grad", "step", "update", "write"}  # those of compat
 TRANSFORMS = {"jit", "vmap", "remat", "grad", "value_and_grad", "eval_shape", "checkpoint"}  # a claim may hand one on
 # Methods that look at a result, or make plain Python of it.
