@@ -124,6 +124,7 @@ def update_takes_restored_places() -> None:
 )
 def restore_int_paths_mends_places() -> None:
     model, restored = Stack(start=5.0), from_orbax(plain(Stack()))
+    expect("0" in restored["layers"], True)
     works(lambda: nnx.update(model, nnx.restore_int_paths(restored)))
     expect(values(model), list(range(12)))
 
@@ -137,6 +138,7 @@ def restore_int_paths_mends_places() -> None:
 def replace_by_pure_dict_takes_strings() -> None:
     model, restored = Stack(start=5.0), from_orbax(plain(Stack()))
     state = nnx.state(model)
+    expect("0" in restored["layers"], True)
     works(lambda: nnx.replace_by_pure_dict(state, restored))
     nnx.update(model, state)
     expect(values(model), list(range(12)))

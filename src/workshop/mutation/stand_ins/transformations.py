@@ -5,11 +5,12 @@ from typing import Any
 from unittest import mock
 
 import jax
+import jax.numpy as jnp
 import optax
 from flax import nnx
 
 from workshop.mutation.stand_ins.gradients import after_update
-from workshop.mutation.stand_ins.registry import instead, stand_in
+from workshop.mutation.stand_ins.registry import instead, stand_in, variables
 
 
 @stand_in("a-mask-of-pure-values-fits", "a-mask-may-be-a-function", "labels-may-be-a-function")
@@ -70,12 +71,11 @@ def rates_are_attributes() -> Iterator[None]:
 
 @stand_in("a-new-head-keeps-its-shape")
 def steps_keep_shapes() -> Iterator[None]:
-    """A step leaves alone what its update would give another shape."""
+    """A step writes as many numbers into a leaf as there were."""
 
-    def restore(model: Any, grads: Any, before: dict[Any, Any]) -> None:
-        for path, leaf in nnx.to_flat_state(nnx.state(model)):
-            if leaf.shape != before[path].shape:
-                leaf.set_value(before[path])
+    def cut(model: Any, grads: Any, before: dict[Any, Any]) -> None:
+        for path, leaf in variables(model).items():
+            leaf.set_value(jnp.resize(leaf.get_value(), before[path].shape))
 
-    with after_update(restore):
+    with after_update(cut):
         yield
