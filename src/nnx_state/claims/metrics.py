@@ -28,10 +28,10 @@ class Sowing(nnx.Module):
     """A model whose call stores its input, if it is asked to without a capture."""
 
     def __call__(self, x: Any) -> Any:
-        """Return the input."""
+        """Return twice the input."""
         keyword: dict[str, Any] = {"capture_noop": True}
         self.sow(nnx.Intermediate, "seen", x, **keyword)
-        return x
+        return x * 2.0
 
 
 def average() -> Any:
@@ -197,7 +197,7 @@ def reset_keeps_the_shape() -> None:
 def sow_may_do_nothing() -> None:
     need_keyword(nnx.Module.sow, "capture_noop")
     model: Any = Sowing()
-    model(jnp.ones(2))
+    expect(model(jnp.ones(2)).tolist(), [2.0, 2.0])
     expect(names(model), [])
     captured: Any = nnx.capture(model, nnx.Intermediate)
     _, stored = captured(jnp.ones(2))
