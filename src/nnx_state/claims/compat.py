@@ -86,8 +86,14 @@ def by_jax(call: Callable[[], Any]) -> Any:
         raise
 
 
-def under(transform: Callable[..., Any], function: Callable[..., Any]) -> Callable[..., Any]:
-    """Return a function under a transform, which says so where the transform runs it on numbers as they are."""
+def under(transform: Callable[..., Any], function: Callable[..., Any], **options: Any) -> Callable[..., Any]:
+    """Return a function under a transform, which says so where the transform runs it on numbers as they are.
+
+    Args:
+        transform: a transform of JAX or of NNX.
+        function: the function, of at least one argument.
+        options: the keywords of the transform.
+    """
 
     def watched(*arguments: Any) -> Any:
         held = [read(leaf) for argument in arguments for leaf in held_by(argument)]
@@ -95,7 +101,7 @@ def under(transform: Callable[..., Any], function: Callable[..., Any]) -> Callab
             differs("nothing is traced: the function runs as it is")
         return function(*arguments)
 
-    wrapped: Callable[..., Any] = transform(watched)
+    wrapped: Callable[..., Any] = transform(watched, **options)
     return wrapped
 
 
@@ -231,10 +237,21 @@ def layers(*modules: Any) -> Any:
     return nnx.List(modules) if hasattr(nnx, "List") and VERSION >= (0, 12, 0) else list(modules)
 
 
-def tree_mode() -> contextlib.ExitStack:
-    """Return a context in which NNX takes modules for trees, as it is announced to do by default."""
-    need(nnx, "set_graph_mode", "set_graph_updates")
+def spelled(*spellings: str) -> str | None:
+    """Return the first of the spellings of a keyword that `nnx.Variable` takes for more than metadata, if any."""
+    accepted = inspect.signature(nnx.Variable.__init__).parameters
+    return next((spelling for spelling in spellings if spelling in accepted), None)
+
+
+def tree_mode(*switches: str) -> contextlib.ExitStack:
+    """Return a context in which NNX takes modules for trees, as it is announced to do by default.
+
+    Args:
+        switches: the functions of NNX that turn graph mode off, by default both of them.
+    """
+    switches = switches or ("set_graph_mode", "set_graph_updates")
+    need(nnx, *switches)
     modes = contextlib.ExitStack()
-    for switch in ("set_graph_mode", "set_graph_updates"):
+    for switch in switches:
         modes.enter_context(getattr(nnx, switch)(False))
     return modes

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
-from nnx_state.claims.compat import Layer, bump, count_is, counting, loss, numbers, read, write
+from nnx_state.claims.compat import Layer, bump, count_is, counting, loss, numbers, read, under, write
 from nnx_state.claims.registry import claim, differs, expect, need_keyword, raises, works
 
 COST = "lessons/cost.md#see"
@@ -51,7 +51,7 @@ def graph_false_leaves_the_arrays_it_reads() -> None:
     need_keyword(nnx.jit, "graph")
     model = Layer()
     before = read(model.kernel)
-    nnx.jit(bump, graph=False)(model)
+    under(nnx.jit, bump, graph=False)(model)
     count_is(model, 1.0)
     if read(model.kernel) is not before:
         differs("the kernel is another array")
@@ -80,7 +80,7 @@ def clone_shares_arrays_after_jit() -> None:
 def jit_donates_nothing() -> None:
     model = Layer()
     held = read(model.bias)
-    nnx.jit(scale)(model)
+    under(nnx.jit, scale)(model)
     expect(read(model.bias).tolist(), [1.0, 1.0])
     expect([held.is_deleted(), works(held.tolist)], [False, [0.0, 0.0]])
 
@@ -106,7 +106,7 @@ def donating_jit_deletes() -> None:
 def donating_jit_writes_as_another() -> None:
     model, other = Layer(), Layer()
     donate(model)
-    nnx.jit(scale)(other)
+    under(nnx.jit, scale)(other)
     count_is(model, 1.0)
     expect(numbers(model) == numbers(other), True)
 

@@ -20,6 +20,7 @@ from nnx_state.claims.compat import (
     numbers,
     optimizer,
     read,
+    tree_mode,
     update,
 )
 from nnx_state.claims.registry import claim, differs, expect
@@ -209,7 +210,7 @@ def graph_mode_is_the_default() -> None:
     "lessons/training.md#see",
 )
 def grad_in_tree_mode_takes_every_leaf() -> None:
-    with nnx.set_graph_mode(False):  # type: ignore[no-untyped-call]
+    with tree_mode("set_graph_mode"):
         grads = nnx.grad(counted)(counting())
     expect(names(nnx.state(grads)), ["bias", "count", "kernel"])
     expect(float(read(grads.count)), 10.0)

@@ -10,6 +10,7 @@ from nnx_state.claims.compat import (
     Layer,
     bump,
     bump_plain,
+    bumped,
     copies,
     count_is,
     counted,
@@ -21,6 +22,7 @@ from nnx_state.claims.compat import (
     optimizer,
     read,
     tree_mode,
+    under,
     update,
 )
 from nnx_state.claims.registry import claim, differs, expect, need, need_keyword, raises, works
@@ -84,7 +86,7 @@ def tree_mode_refuses_an_integer() -> None:
 def tree_mode_has_a_gradient_of_a_count() -> None:
     with tree_mode():
         grads: Any = nnx.grad(counted)(Layer(nnx.Variable(jnp.array(5.0))))
-        expect(numbers(nnx.state(grads))["count"], 10.0)
+        expect(numbers(nnx.state(grads)).get("count"), 10.0)
 
 
 @claim(
@@ -144,7 +146,7 @@ def jit_takes_one_model_twice() -> None:
         return read(other.count)
 
     model = Layer()
-    expect(float(works(lambda: nnx.jit(visit)(model, model))), 1.0)
+    expect(float(works(lambda: under(nnx.jit, visit)(model, model))), 1.0)
 
 
 @claim(
@@ -156,7 +158,7 @@ def jit_takes_one_model_twice() -> None:
 def tree_mode_refuses_one_model_twice() -> None:
     model = Layer()
     with tree_mode():
-        call: Any = nnx.jit(lambda one, other: one(jnp.ones(4)) + other(jnp.ones(4)))
+        call: Any = nnx.jit(lambda one, other: None)
         raises(lambda: call(model, model), ValueError, "Duplicate")
 
 
@@ -167,8 +169,9 @@ def tree_mode_refuses_one_model_twice() -> None:
 )
 def jit_returns_the_model_itself() -> None:
     model = Layer()
-    same: Any = nnx.jit(lambda model: model)
-    if works(lambda: same(model)) is not model:
+    returned = works(lambda: under(nnx.jit, bumped)(model))
+    count_is(returned, 1.0)
+    if returned is not model:
         differs("it is another model")
 
 
@@ -215,7 +218,7 @@ def tree_mode_gives_back_a_new_variable() -> None:
 )
 def jit_gives_back_a_replaced_variable() -> None:
     model = Layer()
-    nnx.jit(replace)(model)
+    under(nnx.jit, replace)(model)
     count_is(model, 5.0)
 
 
@@ -246,7 +249,7 @@ def tree_mode_trains() -> None:
     with tree_mode():
         model = Layer()
         trained, before = optimizer(model, optax.sgd(0.1)), copies(model)
-        nnx.jit(step)(model, trained)
+        under(nnx.jit, step)(model, trained)
         expect(moved(before, model), ["bias", "count", "kernel"])
         count_is(model, 1.0)
         expect(int(read(trained.step)), 1)
@@ -262,7 +265,7 @@ def tree_mode_optimizer_leaves_a_count() -> None:
         model = Layer(nnx.Variable(jnp.array(5.0)))
         trained, before = optimizer(model, optax.sgd(0.1)), copies(model)
         grads: Any = nnx.grad(counted)(model)
-        expect(numbers(nnx.state(grads))["count"], 10.0)
+        expect(numbers(nnx.state(grads)).get("count"), 10.0)
         update(trained, model, grads)
         expect(moved(before, model), ["bias", "kernel"])
 
@@ -275,7 +278,7 @@ def tree_mode_optimizer_leaves_a_count() -> None:
 def scan_returns_the_model_itself() -> None:
     def visit(model: Any, x: Any) -> Any:
         bump(model)
-        return model, model(x)
+        return model, x
 
     need(nnx, "Carry")
     model = Layer(nnx.Variable(jnp.zeros(())))
@@ -294,7 +297,7 @@ def scan_returns_the_model_itself() -> None:
 def graph_false_keeps_a_variable() -> None:
     need_keyword(nnx.jit, "graph")
     model = Layer()
-    nnx.jit(bump, graph=False)(model)
+    under(nnx.jit, bump, graph=False)(model)
     count_is(model, 1.0)
 
 

@@ -18,6 +18,7 @@ from nnx_state.claims.compat import (
     names,
     read,
     traces,
+    tree_mode,
     under,
 )
 from nnx_state.claims.registry import claim, differs, expect
@@ -59,12 +60,6 @@ def last_is_state(model: Any) -> None:
     if isinstance(model.last, Tracer):
         differs(f"`last` is a leaked tracer, and the state of the model holds {found}")
     expect(found, ["last"])
-
-
-def tree_mode() -> Any:
-    """Return a context in which NNX takes modules for trees."""
-    mode: Any = nnx.set_graph_mode
-    return mode(False)
 
 
 def jitted(write: Callable[[Any], None], model: Any) -> Any:
@@ -210,7 +205,7 @@ def remat_keeps_a_count() -> None:
     "lessons/cost.md#run",
 )
 def tree_mode_keeps_a_variable() -> None:
-    with tree_mode():
+    with tree_mode("set_graph_mode"):
         count_is(jitted(bump, Layer()), 1.0)
 
 
@@ -220,5 +215,5 @@ def tree_mode_keeps_a_variable() -> None:
     "lessons/cost.md#see",
 )
 def tree_mode_keeps_an_array() -> None:
-    with tree_mode():
+    with tree_mode("set_graph_mode"):
         count_is(jitted(bump_plain, Plain()), 1.0)

@@ -329,5 +329,7 @@ def a_new_head_keeps_its_shape() -> None:
     model = Headed()
     trained = optimizer(model, optax.adam(0.1))
     model.head = nnx.Linear(2, 1, rngs=nnx.Rngs(1))
+    expect(read(model.head.bias).tolist(), [0.0])
     works(lambda: update(trained, model, grad(outputs, model)))
+    expect(bool(read(model.head.bias).any()), True)
     expect(read(model.head.bias).shape, (1,))

@@ -297,7 +297,7 @@ def need_keyword(function: Callable[..., Any], keyword: str) -> None:
         NotApplicable: If it has not.
     """
     if keyword not in inspect.signature(function).parameters:
-        raise NotApplicable(f"nnx.{function.__name__} takes no {keyword}=")
+        raise NotApplicable(f"nnx.{function.__qualname__} takes no {keyword}=")
 
 
 def told(error: BaseException) -> str:

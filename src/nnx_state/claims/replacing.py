@@ -143,5 +143,5 @@ def an_array_replaces_the_variable() -> None:
 def a_variable_replaces_another() -> None:
     model: Any = Layer()
     model.count = nnx.Param(jnp.array(3.0))
-    expect(names(nnx.state(model, nnx.Param)), ["bias", "count", "kernel"])
+    expect(names(model), ["bias", "count", "kernel"])
     expect(names(nnx.state(model, nnx.Not(nnx.Param))), [])

@@ -1,7 +1,6 @@
 """Sequences: what `nnx.RNN`, the caches of attention and `nnx.RoPE` keep between calls."""
 
 import functools
-import inspect
 import warnings
 from typing import Any
 
@@ -10,7 +9,7 @@ import jax.numpy as jnp
 from flax import nnx
 
 from nnx_state.claims.compat import add, leaves, names, read
-from nnx_state.claims.registry import NotApplicable, claim, differs, expect, raises, warns, works
+from nnx_state.claims.registry import claim, differs, expect, need_keyword, raises, warns, works
 
 SEE = "lessons/caches.md#see"
 FULL = "lessons/caches.md#the-cache-is-full"
@@ -155,8 +154,7 @@ def decoding_is_causal() -> None:
     "an issue of Flax",
 )
 def decoding_ignores_is_causal() -> None:
-    if "is_causal" not in inspect.signature(nnx.MultiHeadAttention.__call__).parameters:
-        raise NotApplicable("a call of nnx.MultiHeadAttention takes no is_causal=")
+    need_keyword(nnx.MultiHeadAttention.__call__, "is_causal")
     plain = decoded()
     causal = works(lambda: decoded(is_causal=True))
     same = jnp.isclose(causal, plain, atol=1e-4).all(axis=(0, 2))

@@ -2,7 +2,7 @@
 
 Each assertion of a claim that runs on this release is inverted, and each call that performs what the statement speaks
 of is taken out: the verdict, or what is said, must turn, or the check must break off. And each claim must have been
-seen to hold and to differ: on a published release, or on this one under a stand-in (`stand_ins.py`), a Flax that does
+seen to hold and to differ: on a published release, or on this one under a stand-in (`stand_ins/`), a Flax that does
 otherwise. What survives is mended, or explained in ``equivalent-trials.toml``.
 """
 
@@ -24,7 +24,18 @@ from typing import Any
 
 from nnx_state._worker import EndedError, Worker
 from nnx_state.claims import published
-from nnx_state.claims.registry import CRASHED, DIFFERS, HOLDS, TOPICS, Claim, Differs, Verdict, claims, judge
+from nnx_state.claims.registry import (
+    CRASHED,
+    DIFFERS,
+    HOLDS,
+    NOT_APPLICABLE,
+    TOPICS,
+    Claim,
+    Differs,
+    Verdict,
+    claims,
+    judge,
+)
 from workshop.mutation.mutants import Mutant, Place, replaced
 from workshop.mutation.stand_ins import STAND_INS
 
@@ -32,9 +43,9 @@ EQUIVALENT = Path(__file__).with_name("equivalent-trials.toml")
 LIMIT = 300.0  # seconds for one run, the imports of a new process included
 INVERTED, TAKEN_OUT = "inverted", "taken out"
 OUTCOMES = {"differs", "expect", "raises", "Differs"}  # what a function ends in that upholds or refutes
-LIBRARIES = {"nnx", "jax", "optax", "ocp", "copy"}
+LIBRARIES = {"nnx", "jax", "optax", "ocp", "copy", "pickle", "serialization"}
 WRITES = {"add", "bump", "bump_plain", "bumped", "grad", "step", "update", "write"}  # those of compat
-TRANSFORMS = {"jit", "vmap", "remat", "grad", "value_and_grad", "eval_shape"}  # a claim may hand one on
+TRANSFORMS = {"jit", "vmap", "remat", "grad", "value_and_grad", "eval_shape", "checkpoint"}  # a claim may hand one on
 # Methods that look at a result, or make plain Python of it.
 LOOKS = {
     "all",
@@ -280,6 +291,11 @@ class Result:
     seen: set[str]
     wrong: str = ""
 
+    @property
+    def missing(self) -> set[str]:
+        """The verdicts that have not been seen, where this release has what the statement speaks of."""
+        return set() if self.verdict.verdict == NOT_APPLICABLE else {HOLDS, DIFFERS} - self.seen
+
 
 def put_on_trial(name: str, ask: Asking, afresh: Asking, seen: set[str]) -> Result:
     """Try every change of one claim, and its stand-in.
@@ -368,8 +384,8 @@ def told(result: Result, reasons: dict[tuple[str, str], str]) -> Iterator[str]:
             yield f"{result.name}: survives {change.kind}, line {change.mutant.line}: {change.mutant}"
     if result.verdict.verdict == CRASHED:
         yield f"{result.name}: its check broke off, {result.verdict.said}"
-    if missing := {HOLDS, DIFFERS} - result.seen:
-        yield f"{result.name}: never seen that it {missing.pop()}; name it under a stand-in that turns it"
+    for verdict in result.missing:
+        yield f"{result.name}: never seen that it {verdict}; name it under a stand-in that turns it"
     if result.wrong:
         yield f"{result.name}: {result.wrong}"
 
@@ -383,13 +399,14 @@ def summary(results: list[Result], reasons: dict[tuple[str, str], str]) -> int:
         print(f"{EQUIVALENT.name}: no such survivor, take it out: {key}")
     left = [key for key in survivors if key not in reasons]
     both = sum({HOLDS, DIFFERS} <= result.seen for result in results)
+    elsewhere = sum(result.verdict.verdict == NOT_APPLICABLE for result in results)
     print(
         f"{len(results)} claims: {tried[INVERTED]} inversions and {tried[TAKEN_OUT]} removals, "
         f"{len(survivors)} survive, of which {len(survivors) - len(left)} are explained; "
-        f"{both} claims were seen to hold and to differ"
+        f"{both} claims were seen to hold and to differ, {elsewhere} are of other releases"
     )
-    broken = [result for result in results if result.verdict.verdict == CRASHED or result.wrong]
-    return int(bool(left or stale or broken) or both < len(results))
+    broken = [result for result in results if result.verdict.verdict == CRASHED or result.wrong or result.missing]
+    return int(bool(left or stale or broken))
 
 
 if __name__ == "__main__":
