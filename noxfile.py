@@ -173,8 +173,8 @@ def lint(session: nox.Session) -> None:
 
 @nox.session
 def outputs(session: nox.Session) -> None:
-    """Write into every page what its blocks print, and nothing else."""
-    run(session, "pytest", "--rewrite-outputs", "README.md", "docs", "src", *session.posargs)
+    """Write into every page what its blocks print, and nothing else; ``-- docs/lessons/linear.md`` into some."""
+    run(session, "pytest", "--rewrite-outputs", *(session.posargs or ("README.md", "docs", "src")))
 
 
 @nox.session

@@ -4,7 +4,7 @@ import pytest
 
 from nnx_state._lessons import Lesson
 from workshop.census import __main__ as command
-from workshop.census import checks, code, fences, lessons, made, names, pages, pitfalls
+from workshop.census import checks, claims, code, fences, lessons, made, names, pages, pitfalls
 from workshop.census.repository import Repository
 
 
@@ -28,6 +28,7 @@ def repository(tmp_path):
     return write
 
 
+VERDICTS = "src/nnx_state/claims/verdicts.json"
 PYTHON = "```python\n{}\n```\n"
 FOLDED = "/// details | Flax 0.12.8 prints\n\n```{{.text .output .older}}\n{}\n```\n\n///\n"
 TWO_OUTPUTS = f"{PYTHON.format('print(1)')}\n```{{{{.text .output}}}}\n{{}}\n```\n\n{FOLDED}"
@@ -67,8 +68,13 @@ NAV = "".join(f"  - {name}:  # written by `python noxfile.py generate`\n" for na
         (code.nothing_is_left_untested, {"docs/a.md": "```python notest\n```\n"}, "docs/a.md: it holds `notest`"),
         (code.code_reads_no_value, {"docs/a.md": PYTHON.format("a.value")}, "docs/a.md:2: it reads `.value`"),
         (code.code_reads_no_value, {"docs/notebooks/a.py": "# %%\nb.value\n"}, "docs/notebooks/a.py: it reads"),
-        (code.code_of_pages_is_formatted, {"docs/a.md": PYTHON.format("a  =  1")}, "0000-a-line-2.py"),
-        (code.code_of_pages_is_formatted, {"docs/a.md": "```{.python .raises}\na  =  1\n```\n"}, "0000-a-line-2.py"),
+        (code.code_of_pages_is_formatted, {"docs/a.md": PYTHON.format("a  =  1")}, "docs/a.md/line-2.py"),
+        (code.code_of_pages_is_formatted, {"docs/a.md": "```{.python .raises}\na  =  1\n```\n"}, "docs/a.md/line-2.py"),
+        (
+            claims.claims_were_measured,
+            {VERDICTS: '{"sources": "", "releases": {}}'},
+            f"{VERDICTS}: it was measured",
+        ),
         (fences.fences_are_spelled_as_agreed, {"docs/a.md": "```py\n```\n"}, "docs/a.md:1: the info string 'py'"),
         (
             fences.fences_are_spelled_as_agreed,

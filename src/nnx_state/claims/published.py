@@ -75,16 +75,16 @@ def nearest(column: str, columns: dict[str, Column]) -> str:
 def compare(mine: dict[str, Verdict], theirs: dict[str, Verdict], names: Iterable[str]) -> list[str]:
     """Return one line for each claim of these names on which two columns differ."""
     return [
-        f"{name}: published as {_said(theirs.get(name))}, measured as {_said(mine.get(name))}"
+        f"{name}: {_said('published', theirs.get(name))}, {_said('measured', mine.get(name))}"
         for name in names
         if mine.get(name) != theirs.get(name)
     ]
 
 
-def _said(verdict: Verdict | None) -> str:
+def _said(how: str, verdict: Verdict | None) -> str:
     if verdict is None:
-        return "nothing"
-    return f"{verdict.verdict} ({verdict.said})" if verdict.said else verdict.verdict
+        return f"not {how} yet"
+    return f"{how} as {verdict.verdict} ({verdict.said})" if verdict.said else f"{how} as {verdict.verdict}"
 
 
 def _entry(column: Column) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 
-from workshop.census import code, fences, lessons, made, names, pages, pitfalls
+from workshop.census import claims, code, fences, lessons, made, names, pages, pitfalls
 from workshop.census.repository import Repository
 
 Check = Callable[[Repository], Iterator[str]]
@@ -29,6 +29,7 @@ CHECKS: tuple[Check, ...] = (
     pitfalls.exceptions_have_entries,
     pitfalls.entries_lead_to_proofs,
     pitfalls.entries_stand_once,
+    claims.claims_were_measured,
     made.made_files_are_up_to_date,
 )
 

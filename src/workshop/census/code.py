@@ -46,8 +46,9 @@ def code_reads_no_value(repository: Repository) -> Iterator[str]:
 def code_of_pages_is_formatted(repository: Repository) -> Iterator[str]:
     """Ruff would leave every block as it is; it passes over fences with braces, so each is given to it as a file."""
     with tempfile.TemporaryDirectory() as folder:
-        for number, block in enumerate(repository.blocks):
-            file = Path(folder, f"{number:04}-{block.path.stem}-line-{block.line}.py")
+        for block in repository.blocks:
+            file = Path(folder, repository.name(block.path), f"line-{block.line}.py")
+            file.parent.mkdir(parents=True, exist_ok=True)
             file.write_text(f"{block.code.rstrip()}\n", "utf-8")
         command = [sys.executable, "-m", "ruff", "format", "--diff", "--isolated", "--line-length=80", "."]
         ruff = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)

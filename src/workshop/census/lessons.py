@@ -37,7 +37,7 @@ def lessons_follow_the_template(repository: Repository) -> Iterator[str]:
         if re.findall(r"^## (.*)$", text, re.MULTILINE) != SECTIONS:
             yield f"{name}: its sections are others. What to do: write {', '.join(SECTIONS)}, in this order."
         opening = text.partition("\n---\n\n# ")[2].partition("\n\n")[2].partition("\n\n")[0]
-        if not re.search(r"\*\w+\*", opening):
+        if not re.search(r"(?<!\*)\*[^*\n]+\*(?!\*)", opening):
             yield f"{name}: it sets no term in italics. What to do: open with one sentence that defines it."
 
 
