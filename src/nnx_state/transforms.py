@@ -86,7 +86,7 @@ def unchanged(before: Any, model: Any, only: nnx.filterlib.Filter = nnx.Param) -
         before: A copy from before the step: `nnx.clone(model, arrays=True)`; without `arrays=True` it shares its
             arrays with the model, and a step that donates deletes them.
         model: The model after the step.
-        only: The filter of the leaves to compare; the default takes the Params, as `nnx.grad` does.
+        only: The filter of the leaves to compare; the default takes the Params, as `nnx.grad` does in graph mode.
 
     Returns:
         The paths, joined by dots and sorted; an empty list if every leaf changed.
