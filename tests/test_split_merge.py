@@ -161,11 +161,23 @@ def test_every_misfit_is_named():
     assert str(caught.value) == f"{ACCEPTED}a is not in the model; b.c is not in the model{REMEDY}"
 
 
-@pytest.mark.parametrize(("saved", "name"), [({"bias": 1}, "dict"), (None, "NoneType")])
-def test_a_snapshot_must_be_a_state(saved, name):
+@pytest.mark.parametrize(
+    ("saved", "name", "remedy"),
+    [
+        ({"bias": 1}, "dict", "wrap it in nnx.State(...), which takes a nested dict of arrays"),
+        (None, "NoneType", "pass the model first, then what snapshot returned"),
+    ],
+)
+def test_a_snapshot_must_be_a_state(saved, name, remedy):
     with pytest.raises(TypeError) as caught:
         restore(MultiParam(4, 2, nnx.Rngs(0)), saved)
-    assert str(caught.value) == f"saved must be an nnx.State, got {name}: pass the model first, then its snapshot."
+    assert str(caught.value) == f"saved must be an nnx.State, got {name}: {remedy}."
+
+
+def test_a_dict_that_is_wrapped_as_the_error_says_is_restored():
+    model, saved = MultiParam(4, 2, nnx.Rngs(0)), MultiParam(4, 2, nnx.Rngs(1))
+    restore(model, nnx.State(nnx.to_pure_dict(nnx.state(saved))))
+    assert bits(model) == bits(saved)
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""State that the forward pass writes: two types of buffer, a counter of calls, a strict save and restore."""
+"""State that training leaves alone: two types of buffer, a counter of calls, a strict save and restore."""
 
 from collections.abc import Callable
 from typing import Any

@@ -73,6 +73,7 @@ def fates(value: Any) -> dict[str, str]:
 
     Each answer comes from a run on a small model that holds a copy of the value.
     Ones and zeros take the place of its numbers, so that the answers depend on its home and its dtype alone.
+    Ask about a Variable in graph mode, the default of Flax 0.12: tree mode refuses one of the runs.
 
     - `state`: is it a leaf of `nnx.state`?
     - `split`: its group in `nnx.split(model, nnx.Param, nnx.Variable, ...)`, one of Param, Variable, rest and graph.

@@ -18,7 +18,8 @@ M = TypeVar("M", bound=nnx.Module)
 class EmaWeight(nnx.Variable[Any]):
     """An EmaWeight is the running average of a weight: saved with the model, never trained.
 
-    It is no Param, so `nnx.grad` and an optimizer with `wrt=nnx.Param` leave it alone, weight decay included.
+    It is no Param, so an optimizer with `wrt=nnx.Param` leaves it alone, weight decay included.
+    So does `nnx.grad` in graph mode, the default of Flax 0.12.
     It holds an array of floats of the shape of the weight.
 
     ```python

@@ -79,9 +79,10 @@ def restore(model: nnx.Module, saved: nnx.State[Any, Any]) -> None:
     ```
     """
     if not isinstance(saved, nnx.State):
-        raise TypeError(
-            f"saved must be an nnx.State, got {type(saved).__name__}: pass the model first, then its snapshot."
-        )
+        remedy = "pass the model first, then what snapshot returned"
+        if isinstance(saved, dict):
+            remedy = "wrap it in nnx.State(...), which takes a nested dict of arrays"
+        raise TypeError(f"saved must be an nnx.State, got {type(saved).__name__}: {remedy}.")
     own = dict(leaves(model))
     misfits = []
     for path, leaf in leaves(saved):

@@ -83,9 +83,10 @@ def unchanged(before: Any, model: Any, only: nnx.filterlib.Filter = nnx.Param) -
     """Return the paths of the leaves that a step left alone, bit for bit.
 
     Args:
-        before: A copy from before the step: `nnx.clone(model)`.
+        before: A copy from before the step: `nnx.clone(model, arrays=True)`; without `arrays=True` it shares its
+            arrays with the model, and a step that donates deletes them.
         model: The model after the step.
-        only: The filter of the leaves to compare; the default takes the Params, as `nnx.grad` does.
+        only: The filter of the leaves to compare; the default takes the Params, as `nnx.grad` does in graph mode.
 
     Returns:
         The paths, joined by dots and sorted; an empty list if every leaf changed.
@@ -100,7 +101,7 @@ def unchanged(before: Any, model: Any, only: nnx.filterlib.Filter = nnx.Param) -
     from nnx_state import MultiParam, unchanged
 
     model = MultiParam(4, 2, rngs=nnx.Rngs(0))
-    before = nnx.clone(model)
+    before = nnx.clone(model, arrays=True)
     model.bias[...] += 1.0
     print(unchanged(before, model))
     ```
