@@ -187,7 +187,7 @@ def test_a_claim_of_other_releases_is_counted_and_does_not_fail(capsys):
 def test_a_claim_that_was_never_seen_to_differ_fails(capsys):
     result = on_trial("strong")
     assert list(trial.told(result, {})) == [
-        "strong: never seen that it differs; run `matrix` if it is new, or name a stand-in that turns it"
+        "strong: never seen that it differs; run `matrix` if it is new, or write a stand-in"
     ]
     assert trial.summary([result], {}) == 1
 

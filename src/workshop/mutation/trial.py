@@ -385,7 +385,7 @@ def told(result: Result, reasons: dict[tuple[str, str], str]) -> Iterator[str]:
     if result.verdict.verdict == CRASHED:
         yield f"{result.name}: its check broke off, {result.verdict.said}"
     for verdict in result.missing:
-        yield f"{result.name}: never seen that it {verdict}; run `matrix` if it is new, or name a stand-in that turns it"
+        yield f"{result.name}: never seen that it {verdict}; run `matrix` if it is new, or write a stand-in"
     if result.wrong:
         yield f"{result.name}: {result.wrong}"
 
