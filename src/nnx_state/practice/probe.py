@@ -5,11 +5,12 @@ import inspect
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import ModuleType
+from types import CodeType, ModuleType
 from typing import Any
 
 from flax import nnx
 
+from nnx_state.practice import origins
 from nnx_state.practice.findings import Finding
 from nnx_state.practice.lines import first_line
 from nnx_state.practice.values import describe, listed
@@ -31,6 +32,8 @@ class Attempt:
         path: where it is.
         source: its text.
         module: its names, once it has run.
+        exercise: the folder of the exercise that it is an attempt at, such as `multi_param`.
+        code: what it was compiled to, once it has run.
         calling: what is being tried, for the message if it fails.
         found: what each stage has found so far.
     """
@@ -38,8 +41,11 @@ class Attempt:
     path: Path
     source: str
     module: ModuleType
+    exercise: str
+    code: CodeType | None = None
     calling: str = ""
     found: dict["Stage", list[Finding]] = field(default_factory=dict)
+    _failure: tuple[str, BaseException] | None = None
 
     def run(self, stage: "Stage") -> Iterator[Finding]:
         """Yield what a stage of the checks finds, and keep it for the stages after it."""
@@ -56,8 +62,16 @@ class Attempt:
     def does(self, what: str) -> Iterator[None]:
         """Name what is being tried, such as `model(x)`, while it is tried; where it fails, the name stays."""
         self.calling = what
-        yield
+        try:
+            yield
+        except BaseException as error:
+            self._failure = what, error
+            raise
         self.calling = ""
+
+    def failed(self, error: BaseException) -> str:
+        """Return what was being tried with the attempt when an error arose; nothing if the checks were by themselves."""
+        return self._failure[0] if self._failure and self._failure[1] is error else ""
 
     def call(self, what: str, **names: Any) -> Any:
         """Return the value of an expression in the names of the attempt and these; its text is named if it fails."""
@@ -74,9 +88,9 @@ class Attempt:
             defined = [f"`{other}`" for other, value in vars(self.module).items() if _made_in(value, self.module)]
             raise Stop(Finding("absent", name, seen=f"the file defines {listed(defined)}", expected=f"`{name}`"))
         value = getattr(self.module, name)
-        if (getattr(value, "__module__", None) or "").partition(".")[0] == "nnx_state":
-            seen = f"`{name}` comes from {value.__module__}"
-            raise Stop(Finding("borrowed", name, seen, f"`{name}` is written in this file", self.line(name)))
+        if seen := origins.borrowed(value, self.module, self.code, self.exercise):
+            expected = f"`{name}` is written in this file"
+            raise Stop(Finding("borrowed", name, f"`{name}` {seen}", expected, self.line(name)))
         return value
 
     def function(self, name: str, *parameters: str) -> Callable[..., Any]:
