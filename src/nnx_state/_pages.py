@@ -8,6 +8,7 @@ from pathlib import Path
 from nnx_state._outcome import RefusedError
 
 PACKAGE = Path(__file__).parent
+SHOWN = ("lessons/*.md", "reference/*.md", "coming-from/*.md", "pitfalls.md")  # of docs; pyproject.toml installs them
 _FRONT_MATTER = re.compile(r"\A---\n.*?\n---\n+", re.DOTALL)
 _FENCE = re.compile(r"^```(?:\{\.(\w+).*\})?")
 _BLOCK = re.compile(r"^///(?: [\w-]+(?: \| (.*))?)?$")
@@ -27,26 +28,27 @@ def page(name: str) -> str:
         RefusedError: If there is no such page or heading.
     """
     place, _, heading = name.partition("#")
-    pages = _pages()
+    pages = known()
     file = pages.get(place.removesuffix(".md").replace("_", "-"))
     if file is None:
-        lessons = sorted(known for known, path in pages.items() if path.parent.name == "lessons" and "/" not in known)
+        lessons = sorted(slug for slug, path in pages.items() if slug == path.stem and path.parent.name == "lessons")
         raise RefusedError(f"No lesson is named {place!r}: choose one of {', '.join(lessons)}.")
     lines = _told_apart(_FRONT_MATTER.sub("", file.read_text("utf-8")).splitlines())
     return "\n".join(map(_shown, _section(lines, heading, place) if heading else lines))
 
 
+def known() -> dict[str, Path]:
+    """Return the file of each page by its name; a lesson is also named by its slug alone."""
+    installed, clone = PACKAGE / "pages", PACKAGE.parents[1] / "docs"
+    folder = installed if installed.exists() else clone
+    files = [path for pattern in SHOWN for path in folder.glob(pattern)]
+    found = {path.relative_to(folder).with_suffix("").as_posix(): path for path in files}
+    return found | {path.stem: path for path in files if path.parent.name == "lessons"}
+
+
 def without_links(markdown: str) -> str:
     """Return Markdown whose links are their texts, since they lead from page to page of the site."""
     return _LINK.sub(r"\1", markdown)
-
-
-def _pages() -> dict[str, Path]:
-    """Return the file of each page by its name; that of a lesson is its slug."""
-    installed, clone = PACKAGE / "pages", PACKAGE.parents[1] / "docs"
-    folder = installed if installed.exists() else clone
-    found = {path.relative_to(folder).with_suffix("").as_posix(): path for path in folder.rglob("*.md")}
-    return found | {path.stem: path for path in (folder / "lessons").glob("*.md")}
 
 
 def _told_apart(texts: Iterable[str]) -> list[Line]:

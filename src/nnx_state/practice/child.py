@@ -14,7 +14,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, NoReturn
 
-from nnx_state.practice import channel, patches
+from nnx_state.practice import channel, origins, patches
 from nnx_state.practice.channel import Question
 from nnx_state.practice.findings import Finding, told
 from nnx_state.practice.lines import raising_line
@@ -59,20 +59,24 @@ def grade(question: Question, answers: int) -> None:
 def _graded(question: Question) -> Iterator[dict[str, Any]]:
     """Yield the entries: each stage as it begins, and each finding."""
     from nnx_state.practice.probe import Attempt, Stop
+    from nnx_state.practice.stages import is_apart
 
     checks = importlib.import_module(f"nnx_state.practice.{question.module}.checks")
     path = Path(question.path)
     module = ModuleType(f"attempt_{path.stem}")  # the name hides no library
-    attempt = Attempt(path, question.text, module, exercise=question.module)
+    attempt = Attempt(path, question.text, module, question.module, origins.answers(question.module))
     for stage in (_load, *checks.STAGES):
         yield {"stage": stage.__name__}
         try:
             yield from map(channel.found, attempt.run(stage))
+            continue
         except Stop as stop:
-            yield channel.found(stop.finding)
-            return
+            finding = stop.finding
         except BaseException as error:  # whatever it is, it is told
-            yield channel.found(_ended(attempt, stage.__name__, error))
+            finding = _ended(attempt, stage.__name__, error)
+        attempt.found[stage].append(finding)
+        yield channel.found(finding)
+        if not is_apart(stage):
             return
 
 
@@ -118,4 +122,6 @@ def _limit_resources() -> None:
         import resource
 
         for what, most in ((resource.RLIMIT_DATA, MEMORY), (resource.RLIMIT_FSIZE, LARGEST_FILE)):
-            resource.setrlimit(what, (most, most))
+            given = resource.getrlimit(what)[1]
+            lower = most if given == resource.RLIM_INFINITY else min(most, given)
+            resource.setrlimit(what, (lower, lower))

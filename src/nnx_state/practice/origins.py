@@ -6,9 +6,11 @@ modules are called tells nothing: a class that `type` makes is of the module tha
 
 import dis
 import functools
+import importlib
+import inspect
 import itertools
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import CodeType, FunctionType, MethodType, ModuleType
 from typing import Any
@@ -17,7 +19,21 @@ PACKAGE = "nnx_state"
 FOLDER = Path(__file__).parents[1]
 
 
-def borrowed(value: Any, attempt: ModuleType, code: CodeType | None, exercise: str) -> str:
+def answers(exercise: str) -> dict[int, str]:
+    """Return what the lesson of an exercise defines, methods included, by its identity, each with its module.
+
+    It is asked for before an attempt runs, which could give these objects another name.
+
+    Args:
+        exercise: the folder of the exercise, such as `multi_param`.
+    """
+    home = f"{PACKAGE}.{exercise}"
+    defined = _defined(importlib.import_module(home))
+    methods = [part for one in defined if isinstance(one, type) for part in vars(one).values()]
+    return {id(one): home for one in [*defined, *filter(inspect.isfunction, methods)]}
+
+
+def borrowed(value: Any, attempt: ModuleType, code: CodeType | None, exercise: str, known: Mapping[int, str]) -> str:
     """Return how a value comes from this package, in a few words; nothing if it is the attempt's own.
 
     Args:
@@ -25,13 +41,15 @@ def borrowed(value: Any, attempt: ModuleType, code: CodeType | None, exercise: s
         attempt: the module of the attempt.
         code: what the attempt was compiled to.
         exercise: the folder of the exercise, such as `multi_param`.
+        known: its answers.
     """
-    if home := _objects(lambda name: name.partition(".")[0] == PACKAGE).get(id(value)):
+    loaded = [module for name, module in list(sys.modules.items()) if name.partition(".")[0] == PACKAGE]
+    homes = {id(one): module.__name__ for module in loaded for one in _defined(module)}
+    if home := homes.get(id(value)) or known.get(id(value)):
         return f"comes from {home}"
-    answers = _objects({f"{PACKAGE}.{exercise}", f"{PACKAGE}.practice.{exercise}.solution"}.__contains__)
     written = set(_codes(code)) if code else set()
     for part in _parts(value, attempt):
-        if home := answers.get(id(part)):
+        if home := known.get(id(part)):
             return f"is made of what comes from {home}"
         if isinstance(part, FunctionType) and part.__code__ not in written and not _of_a_library(part, attempt):
             if _meaning(part.__code__) in _known(exercise):
@@ -39,19 +57,10 @@ def borrowed(value: Any, attempt: ModuleType, code: CodeType | None, exercise: s
     return ""
 
 
-def _objects(counts: Callable[[str], bool]) -> dict[int, str]:
-    """Return what loaded modules define, by its identity, with the name of its module.
-
-    Args:
-        counts: tells by its name whether a module counts.
-    """
-    modules = {name: module for name, module in list(sys.modules.items()) if counts(name)}
-    return {
-        id(value): name
-        for name, module in modules.items()
-        for value in vars(module).values()
-        if callable(value) and getattr(value, "__module__", None) == name
-    }
+def _defined(module: ModuleType) -> list[Any]:
+    """Return the classes and functions that a module defines."""
+    values = list(vars(module).values())
+    return [value for value in values if callable(value) and getattr(value, "__module__", None) == module.__name__]
 
 
 def _parts(value: Any, attempt: ModuleType) -> Iterator[Any]:
@@ -110,9 +119,11 @@ def _global(instruction: dis.Instruction, space: dict[str, Any]) -> Any:
 
 
 def _of_a_library(function: FunctionType, attempt: ModuleType) -> bool:
-    """Tell whether a function stands in a module that was imported, other than the attempt."""
+    """Tell whether a function stands in a module that was imported, other than the attempt and this package."""
     home = sys.modules.get(function.__globals__.get("__name__", ""))
-    return home is not None and home is not attempt and vars(home) is function.__globals__
+    if home is None or home is attempt or home.__name__.partition(".")[0] == PACKAGE:
+        return False
+    return vars(home) is function.__globals__
 
 
 def _codes(code: CodeType) -> Iterator[CodeType]:

@@ -2,7 +2,7 @@
 
 import contextlib
 import inspect
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import CodeType, ModuleType
@@ -33,18 +33,22 @@ class Attempt:
         source: its text.
         module: its names, once it has run.
         exercise: the folder of the exercise that it is an attempt at, such as `multi_param`.
+        answers: what the lesson of the exercise defines, as `origins` knows it.
         code: what it was compiled to, once it has run.
         calling: what is being tried, for the message if it fails.
         found: what each stage has found so far.
+        skipped: the stages that did not run, since what they need was not sound.
     """
 
     path: Path
     source: str
     module: ModuleType
     exercise: str
+    answers: Mapping[int, str]
     code: CodeType | None = None
     calling: str = ""
     found: dict["Stage", list[Finding]] = field(default_factory=dict)
+    skipped: set["Stage"] = field(default_factory=set)
     _failure: tuple[str, BaseException] | None = None
 
     def run(self, stage: "Stage") -> Iterator[Finding]:
@@ -55,8 +59,8 @@ class Attempt:
             yield finding
 
     def sound(self, *stages: "Stage") -> bool:
-        """Tell whether none of these stages has found anything."""
-        return not any(self.found.get(stage) for stage in stages)
+        """Tell whether all of these stages have run and none has found anything."""
+        return not any(self.found.get(stage) or stage in self.skipped for stage in stages)
 
     @contextlib.contextmanager
     def does(self, what: str) -> Iterator[None]:
@@ -88,7 +92,7 @@ class Attempt:
             defined = [f"`{other}`" for other, value in vars(self.module).items() if _made_in(value, self.module)]
             raise Stop(Finding("absent", name, seen=f"the file defines {listed(defined)}", expected=f"`{name}`"))
         value = getattr(self.module, name)
-        if seen := origins.borrowed(value, self.module, self.code, self.exercise):
+        if seen := origins.borrowed(value, self.module, self.code, self.exercise, self.answers):
             expected = f"`{name}` is written in this file"
             raise Stop(Finding("borrowed", name, f"`{name}` {seen}", expected, self.line(name)))
         return value
