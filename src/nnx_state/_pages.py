@@ -12,7 +12,9 @@ SHOWN = ("lessons/*.md", "reference/*.md", "coming-from/*.md", "pitfalls.md")  #
 _FRONT_MATTER = re.compile(r"\A---\n.*?\n---\n+", re.DOTALL)
 _FENCE = re.compile(r"^```(?:\{\.(\w+).*\})?")
 _BLOCK = re.compile(r"^///(?: [\w-]+(?: \| (.*))?)?$")
-_LINK = re.compile(r"\[((?:[^\[\]]|\[[^\[\]]*\])+)\]\((?:[^()\s]+\.(?:md|py)\b|https?:|#)[^()\s]*\)")  # `f[0](x)` is none
+_LINK = re.compile(
+    r"\[((?:[^\[\]]|\[[^\[\]]*\])+)\]\((?:[^()\s]+\.(?:md|py)\b|https?:|#)[^()\s]*\)"
+)  # `f[0](x)` is none
 _HEADING = re.compile(r"^(#+) (.*?)(?: *\{ *#([\w-]+) *\})?$")
 
 Line = tuple[str, bool]  # its text, and whether it is prose and not of a block of code

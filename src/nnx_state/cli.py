@@ -20,7 +20,6 @@ from nnx_state._outcome import COULD_NOT_RUN, DONE, Outcome, RefusedError
 from nnx_state.claims import verbs as claims_verbs
 from nnx_state.practice import verbs
 
-
 INTERRUPTED = 130  # the exit code after Ctrl-C, as shells give it
 
 
@@ -186,9 +185,10 @@ def _drop(stream: TextIO) -> bool:
 
 def _flushed(stream: TextIO | None) -> bool:
     """Write what is left for a stream; return whether it could be written."""
+    if stream is None:  # it was closed before this process began
+        return True
     try:
-        if stream:
-            stream.flush()
+        stream.flush()
     except OSError:
         return _drop(stream)
     return True

@@ -6,15 +6,17 @@ These are the shortest ways round a check. It is a net for one's own code, and n
 import pytest
 
 from nnx_state.practice import patches, reports
+from nnx_state.practice.channel import found, noting, record
 from nnx_state.practice.exercises import exercise
 from nnx_state.practice.findings import Finding
-from nnx_state.practice.channel import found, noting, record
 from nnx_state.practice.grading import grade_source
 from workshop.attempts import forked
 
 SEED = exercise("multi-param")
 FORWARD = SEED.solution[SEED.solution.index("def multi_param_forward") :]
-HEAD = "import functools, inspect, pathlib, runpy\nimport jax, jax.numpy as jnp\nfrom flax import nnx\nimport nnx_state\n"
+HEAD = (
+    "import functools, inspect, pathlib, runpy\nimport jax, jax.numpy as jnp\nfrom flax import nnx\nimport nnx_state\n"
+)
 FOLDER = "pathlib.Path(nnx_state.__file__).parent"
 BORROWED = {
     "import": f"from nnx_state import MultiParam\n{FORWARD}",
@@ -127,7 +129,7 @@ def test_checks_that_an_attempt_patches_are_told(code, seen):
 def test_what_is_patched_is_undone():
     import math
 
-    patches_of_math = patches.WATCHED + ("math",)
+    patches_of_math = (*patches.WATCHED, "math")
     floor = math.floor
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(patches, "WATCHED", patches_of_math)

@@ -218,11 +218,13 @@ def test_a_folder_that_cannot_be_made_is_told(monkeypatch, tmp_path):
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "nowhere"))
     path = tmp_path / SEED.filename
     path.write_text(SEED.solution, "utf-8")
-    with pytest.raises(RefusedError, match=r"No folder can be made in .*nowhere: No such file or directory\. Make room"):
+    with pytest.raises(
+        RefusedError, match=r"No folder can be made in .*nowhere: No such file or directory\. Make room"
+    ):
         grade(SEED, path)
 
 
 def test_a_python_that_cannot_be_started_is_told(monkeypatch, tmp_path):
     monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
-    with pytest.raises(RefusedError, match="Python cannot be started: .*/python: No such file or directory"):
+    with pytest.raises(RefusedError, match=r"Python cannot be started: .*/python: No such file or directory"):
         grade_source(SEED, SEED.solution)

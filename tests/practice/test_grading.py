@@ -81,6 +81,39 @@ def test_an_endless_loop_is_stopped_and_its_line_named(attempt, tmp_path):
     assert "while True:" in reports.text(report) or "n += 1" in reports.text(report)
 
 
+@pytest.mark.parametrize("body", ["...", '"""What it does."""', '"""What it does."""\n    ...', "pass"])
+def test_a_function_without_a_body_is_unfinished(attempt, body):
+    begun = SEED.solution[: SEED.solution.index("def multi_param_forward")]
+    path = attempt("", f"{begun}def multi_param_forward(seed, x, features):\n    {body}\n")
+    report = grade(SEED, path, runner=forked)
+    line = 1 + path.read_text("utf-8").split("\n").index("def multi_param_forward(seed, x, features):")
+    assert (primary(report).kind, primary(report).line) == ("unfinished", line)
+    assert [one.finding.name for one in report.found[1:]] == ["multi_param_forward-result-type"]
+
+
+def test_a_function_without_a_body_may_stand_in_a_right_attempt(attempt):
+    assert grade(SEED, attempt("def unused(): ..."), runner=forked).passed
+
+
+def test_a_check_that_fails_by_itself_is_not_the_attempts_mistake(attempt):
+    breaking = SEED.solution.replace(
+        "        self.bias",
+        "        from nnx_state.practice.multi_param import checks\n        checks.X = 0\n        self.bias",
+    )
+    report = grade(SEED, attempt("", breaking), runner=forked)
+    assert report.undecided
+    assert primary(report).kind == "check-failed"
+    assert "the stage forward raised" in primary(report).seen
+    assert "multi_param/checks.py:" in primary(report).seen
+    also = grade(SEED, attempt("", breaking.replace("nnx.Variable(", "nnx.Param(")), runner=forked)
+    assert [one.finding.name for one in also.found] == ["count-param", "check-failed"]
+
+
+def test_an_error_that_is_no_exception_is_told(attempt):
+    finding = primary(grade(SEED, attempt("raise KeyboardInterrupt"), runner=forked))
+    assert (finding.kind, finding.line) == ("raised", 1)
+
+
 def test_an_endless_call_is_stopped_after_what_was_found_before(attempt):
     code = SEED.solution.replace("nnx.Variable(", "nnx.Param(").replace(
         "return x @", "while True: pass\n        return x @"

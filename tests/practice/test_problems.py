@@ -58,7 +58,9 @@ def test_a_page_is_reached_by_its_address_or_by_a_command(lesson, path, command,
     monkeypatch.delenv("SITE_URL", raising=False)
     assert address(lesson) == path
     assert reached(lesson) == f"`nnx-state lesson {command}`"
-    published = email.message_from_string("Project-URL: Source, https://s.test\nProject-URL: Documentation, https://d.test")
+    published = email.message_from_string(
+        "Project-URL: Source, https://s.test\nProject-URL: Documentation, https://d.test"
+    )
     with monkeypatch.context() as installed:
         installed.setattr(importlib.metadata, "metadata", {"nnx-state": published}.get)
         assert reached(lesson) == f"https://d.test/{path}"
@@ -77,7 +79,7 @@ def test_every_page_that_is_named_can_be_shown(monkeypatch):
 
 
 def test_a_page_or_a_heading_that_is_not_there_is_told():
-    with pytest.raises(RefusedError, match="No lesson is named '../linear': choose one of batch-stats, caches"):
+    with pytest.raises(RefusedError, match=r"No lesson is named '\.\./linear': choose one of batch-stats, caches"):
         _pages.page("../linear")
     with pytest.raises(RefusedError, match="linear has no heading 'nothing': choose one of linear, predict, run"):
         _pages.page("linear#nothing")

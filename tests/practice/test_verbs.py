@@ -10,6 +10,7 @@ import threading
 from queue import Queue
 
 import pytest
+import watchfiles
 
 from nnx_state._outcome import RefusedError
 from nnx_state.practice import grading, progress, reading, verbs
@@ -39,7 +40,8 @@ def passing(monkeypatch):
 
 def checked(*arguments, **names):
     """Check an attempt to the end, and return the verdict."""
-    return list(verbs.check(*arguments, **names))[0]
+    verdict, *_ = verbs.check(*arguments, **names)
+    return verdict
 
 
 def test_a_learner_gets_from_the_start_to_the_next_exercise(learner):
@@ -212,6 +214,26 @@ def test_colours_are_for_terminals_that_want_them(monkeypatch):
     assert "\x1b[3" not in in_a_terminal("solution", "linear", "--force", NO_COLOR="1")
 
 
+def test_watch_waits_for_the_first_save(learner, passing, monkeypatch):
+    file = learner / "homes.py"
+    saved = {(watchfiles.Change.modified, str(file))}
+
+    def watch(folder, **how):
+        yield set()
+        yield saved  # as the starter is written
+        file.write_text("mine", "utf-8")
+        yield saved
+        yield saved  # some editors write twice
+        file.write_text("mine too", "utf-8")
+        yield saved
+
+    monkeypatch.setattr(watchfiles, "watch", watch)
+    told = [outcome.data for outcome in verbs.watch(learner) if outcome.data.keys() & {"written", "checking", "passed"}]
+    steps = [next(key for key in ("written", "checking", "diagnoses", "passed") if key in data) for data in told]
+    once = ["checking", "diagnoses", "passed", "written"]
+    assert steps == ["passed", "written", *once, *once]
+
+
 class Watching:
     """A running `watch`, line by line as JSON."""
 
@@ -237,11 +259,12 @@ def test_watch_checks_on_save_and_moves_on(learner):
     watching = Watching(learner)
     try:
         assert watching.until("written")["exercise"] == "homes"
-        assert watching.process.poll() is None
         file = learner / "homes.py"
         file.write_text(f"{exercise('homes').starter}\nBEGUN = True\n", "utf-8")
         assert watching.until("checking")["exercise"] == "homes"
-        assert watching.until("diagnoses")["passed"] is False
+        first = watching.until("diagnoses")
+        assert first["passed"] is False
+        assert first["diagnoses"][0]["name"] != "not-started"  # the file that was written there is not checked
         (learner / "notes.txt").write_text("no attempt", "utf-8")
         file.write_bytes(b"\xff")
         assert "not text in UTF-8" in watching.until("error")["error"]

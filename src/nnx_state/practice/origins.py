@@ -51,9 +51,9 @@ def borrowed(value: Any, attempt: ModuleType, code: CodeType | None, exercise: s
     for part in _parts(value, attempt):
         if home := known.get(id(part)):
             return f"is made of what comes from {home}"
-        if isinstance(part, FunctionType) and part.__code__ not in written and not _of_a_library(part, attempt):
-            if _meaning(part.__code__) in _known(exercise):
-                return f"runs code of {PACKAGE}, which is not written there"
+        is_foreign = isinstance(part, FunctionType) and part.__code__ not in written
+        if is_foreign and not _of_a_library(part, attempt) and _meaning(part.__code__) in _known(exercise):
+            return f"runs code of {PACKAGE}, which is not written there"
     return ""
 
 

@@ -74,7 +74,11 @@ class Attempt:
         self.calling = ""
 
     def failed(self, error: BaseException) -> str:
-        """Return what was being tried with the attempt when an error arose; nothing if the checks were by themselves."""
+        """Return what was being tried with the attempt when an error arose; nothing if it was the checks' own.
+
+        Args:
+            error: what was raised.
+        """
         return self._failure[0] if self._failure and self._failure[1] is error else ""
 
     def call(self, what: str, **names: Any) -> Any:

@@ -22,11 +22,11 @@ _FLAGS = os.O_RDONLY | sum(getattr(os, name, 0) for name in ("O_NONBLOCK", "O_NO
 
 @dataclass(frozen=True)
 class Source:
-    """The text of an attempt, as it was when it was read; nothing opens the file again.
+    r"""The text of an attempt, as it was when it was read; nothing opens the file again.
 
     Attributes:
         path: where it was read.
-        text: what it said, with `\\n` between the lines.
+        text: what it said, with `\n` between the lines.
     """
 
     path: Path

@@ -49,9 +49,9 @@ def run(question: Question) -> Ran:
         RefusedError: If Python cannot be started.
     """
     folder = Path(question.folder)
-    with files.refusing(f"{folder} cannot be written", ADVICE):
-        kept = tempfile.TemporaryFile(dir=folder)
-    with kept as printed:
+    with contextlib.ExitStack() as stack:
+        with files.refusing(f"{folder} cannot be written", ADVICE):
+            printed = stack.enter_context(tempfile.TemporaryFile(dir=folder))
         try:
             process = subprocess.Popen(
                 [sys.executable, "-I", "-c", PROGRAM],

@@ -32,7 +32,7 @@ def needs(*earlier: Stage) -> Callable[[Stage], Stage]:
 
 
 def apart(stage: Stage) -> Stage:
-    """Let what ends this stage end it alone: the next one tries another part of the attempt, and can still tell of it."""
+    """Let what ends this stage end it alone: the next one tries another part of the attempt, and can tell of it."""
     _APART.add(stage)
     return stage
 
