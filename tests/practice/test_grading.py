@@ -98,7 +98,7 @@ def test_a_function_without_a_body_may_stand_in_a_right_attempt(attempt):
 def test_a_check_that_fails_by_itself_is_not_the_attempts_mistake(attempt):
     breaking = SEED.solution.replace(
         "        self.bias",
-        "        from nnx_state.practice.multi_param import checks\n        checks.X = 0\n        self.bias",
+        "        from nnx_state.practice.multi_param import checks\n        checks.ramp = None\n        self.bias",
     )
     report = grade(SEED, attempt("", breaking), runner=forked)
     assert report.undecided
