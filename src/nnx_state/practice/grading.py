@@ -132,7 +132,7 @@ def _unended(record: Record, code: int | None, path: str) -> list[Finding]:
     where = f"in the stage {record.stage.strip('_')}" if record.stage else "before the first stage"
     if code is None or record.rest:
         return [Finding("timeout", seen=f"still running {where}", expected="an end", line=_stuck(record.rest, path))]
-    signals = {one.value: one.name for one in signal.Signals}  # some have a number alone
+    signals = {int(one): one.name for one in signal.Signals}  # some have a number alone
     how = f"signal {signals.get(-code, -code)}" if code < 0 else f"exit code {code}"
     return [Finding("crashed", seen=f"{how} {where}", expected="a result")]
 

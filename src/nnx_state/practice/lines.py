@@ -45,8 +45,10 @@ def _statements(source: str) -> list[tuple[int, set[str], frozenset[str]]]:
 
 def _says_nothing(statement: ast.stmt) -> bool:
     """Tell whether a statement is `...`, a docstring or `pass`."""
-    is_constant = isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant)
-    return is_constant or isinstance(statement, ast.Pass)
+    match statement:
+        case ast.Expr(value=ast.Constant()) | ast.Pass():
+            return True
+    return False
 
 
 def _written(node: ast.stmt) -> set[str]:
