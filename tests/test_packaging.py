@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from nnx_state import _pages
+
 ROOT = Path(__file__).parents[1]
 
 
@@ -22,12 +24,13 @@ def wheel(tmp_path_factory):
         yield archive
 
 
-def test_the_wheel_contains_only_the_package(wheel):
+def test_the_wheel_contains_only_the_package_and_the_pages_that_it_shows(wheel):
     package = ROOT / "src" / "nnx_state"
     files = [path for path in package.rglob("*") if path.is_file() and "__pycache__" not in path.parts]
     sources = {f"nnx_state/{path.relative_to(package).as_posix()}" for path in files}
+    pages = {f"nnx_state/pages/{name}.md" for name in _pages.known() if "/" in name or name == "pitfalls"}
     names = set(wheel.namelist())
-    assert {name for name in names if ".dist-info/" not in name} == sources
+    assert {name for name in names if ".dist-info/" not in name} == sources | pages
     assert {Path(name).suffix for name in sources} == {".py", ".pyi", ".typed", ".toml", ".md", ".json"}
     assert any(name.endswith("licenses/LICENSE") for name in names)
 

@@ -2,19 +2,25 @@
 
 import contextlib
 import enum
+import io
 import json
+import os
 import signal
 import sys
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, TextIO
 
 import typer
 from rich.console import Console
 from rich.markdown import Markdown
 
-from nnx_state._outcome import COULD_NOT_RUN, Outcome, RefusedError
+from nnx_state import _pages
+from nnx_state._outcome import COULD_NOT_RUN, DONE, Outcome, RefusedError
 from nnx_state.claims import verbs as claims_verbs
 from nnx_state.practice import verbs
+
+INTERRUPTED = 130  # the exit code after Ctrl-C, as shells give it
 
 
 class Format(enum.StrEnum):
@@ -57,8 +63,11 @@ def check(
     slug: Annotated[str, typer.Option("--exercise", metavar="SLUG", help="For a file of another name.")] = "",
     form: As = Format.TEXT,
 ) -> None:
-    """Grade an attempt. Exit codes: 0 it passed, 1 not yet, 2 it could not be run."""
-    _say(verbs.check(file, slug), form)
+    """Grade an attempt, by default that of the exercise begun last.
+
+    Exit codes: 0 it passed, 1 not yet, 2 there is no verdict, or it could not be told.
+    """
+    _say_all(verbs.check(file, slug), form)
 
 
 @practice.command()
@@ -69,8 +78,7 @@ def watch(
     """Grade each attempt when it is saved, and go on when it passes. Ctrl-C ends."""
     signal.signal(signal.SIGINT, signal.default_int_handler)  # a script may have started it with Ctrl-C ignored
     with contextlib.suppress(KeyboardInterrupt):
-        for outcome in verbs.watch(folder):
-            _print(outcome, form)
+        _say_while_told(verbs.watch(folder), form)
 
 
 @practice.command()
@@ -112,32 +120,101 @@ def claims(
     A release without published verdicts is compared with the nearest one. Exit codes: 0 all as published, 1 some
     differ, 2 it could not be run.
     """
-    for outcome in claims_verbs.check(names or [], topic, jobs, every):
-        _print(outcome, form)
-    raise typer.Exit(outcome.code)
+    _say_while_told(claims_verbs.check(names or [], topic, jobs, every), form)
+
+
+@app.command()
+def lesson(
+    name: Annotated[str, typer.Argument(metavar="SLUG", help="The lesson, such as linear, or linear#see for a part.")],
+    form: As = Format.TEXT,
+) -> None:
+    """Show a lesson, or another page of the site such as reference/linear or pitfalls."""
+    text = _pages.page(name)
+    _say(Outcome(text, {"page": name, "text": text}), form)
 
 
 def _say(outcome: Outcome, form: Format) -> None:
-    _print(outcome, form)
-    raise typer.Exit(outcome.code)
+    _say_all([outcome], form)
 
 
-def _print(outcome: Outcome, form: Format) -> None:
-    if form is Format.JSON:
-        print(json.dumps(outcome.data), flush=True)
-    elif (console := Console()).is_terminal:
-        console.print(Markdown(outcome.text))
-        console.print()
-    else:
-        print(outcome.text, flush=True)
+def _say_all(outcomes: Iterable[Outcome], form: Format) -> None:
+    """Tell outcomes as they come, and end with the highest of their codes.
+
+    What is done before the next one comes, such as saving that an attempt has passed, is also done when nobody is told.
+    """
+    code, told = DONE, True
+    for outcome in outcomes:
+        told = _print(outcome, form) and told
+        code = max(code, outcome.code)
+    raise typer.Exit(code if told else COULD_NOT_RUN)
+
+
+def _say_while_told(outcomes: Iterable[Outcome], form: Format) -> None:
+    """Tell outcomes as they come, as long as they can be told, and end with the code of the last one."""
+    code = DONE
+    for outcome in outcomes:
+        code = outcome.code
+        if not _print(outcome, form):
+            raise typer.Exit(COULD_NOT_RUN)
+    raise typer.Exit(code)
+
+
+def _print(outcome: Outcome, form: Format) -> bool:
+    """Tell an outcome; return whether it could be written."""
+    try:
+        if form is Format.JSON:
+            if outcome.data:
+                print(json.dumps(outcome.data), flush=True)
+        elif (console := Console()).is_terminal:
+            console.print(Markdown(outcome.text))
+            console.print()
+        else:
+            print(outcome.text, flush=True)
+    except OSError:
+        return _drop(sys.stdout)
+    return sys.stdout is not None
+
+
+def _drop(stream: TextIO) -> bool:
+    """Give up a stream that cannot be written, so that Python does not try once more when it ends."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, stream.fileno())
+    os.close(nowhere)
+    return False
+
+
+def _flushed(stream: TextIO | None) -> bool:
+    """Write what is left for a stream; return whether it could be written."""
+    if stream is None:  # it was closed before this process began
+        return True
+    try:
+        stream.flush()
+    except OSError:
+        return _drop(stream)
+    return True
+
+
+def _refused(error: Exception) -> int:
+    """Tell what cannot be done, and return the exit code."""
+    if sys.stderr:
+        with contextlib.suppress(OSError):
+            print(error, file=sys.stderr)
+    return COULD_NOT_RUN
 
 
 def main() -> None:
     """Run the command line; what cannot be done is told in one line, with exit code 2."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # the name of a file may be no text
+    code: int | str | None = DONE
     try:
         app()
-    except RefusedError as error:
-        print(error, file=sys.stderr)
-        sys.exit(COULD_NOT_RUN)
+    except SystemExit as ended:
+        code = ended.code
+    except (RefusedError, OSError) as error:
+        code = _refused(error)
     except KeyboardInterrupt:
-        sys.exit(130)
+        code = INTERRUPTED
+    written = [_flushed(stream) for stream in (sys.stdout, sys.stderr)]
+    sys.exit(code if all(written) else COULD_NOT_RUN)

@@ -6,16 +6,17 @@ import sys
 from pathlib import Path
 
 from nnx_state._worker import EndedError, Worker
-from nnx_state.practice import grading
-from nnx_state.practice.exercises import Exercise
+from nnx_state.practice.channel import Question
+from nnx_state.practice.keeper import GRACE
+from nnx_state.practice.running import Ran, end_of, environment
 
 PRELOADED = ("jax", "flax.nnx", "optax", "orbax.checkpoint", "nnx_state.practice.probe")
 
 
-def forked(exercise: Exercise, path: Path, folder: Path, limit: float) -> int | None:
-    """Run an attempt as `grading.run` does, in a process of its own that needs not import the libraries."""
+def forked(question: Question) -> Ran:
+    """Run an attempt as `running.run` does, in a process of its own that needs not import the libraries."""
     with contextlib.closing(Reused()) as process:
-        return process(exercise, path, folder, limit)
+        return process(question)
 
 
 class Reused(Worker):
@@ -27,25 +28,28 @@ class Reused(Worker):
     def __init__(self) -> None:
         super().__init__(_graded, "forkserver", PRELOADED)
 
-    def __call__(self, exercise: Exercise, path: Path, folder: Path, limit: float) -> int | None:
-        """Run an attempt; return its exit code, or None if it was ended at the limit."""
+    def __call__(self, question: Question) -> Ran:
+        """Run an attempt; what it tells and prints goes through files beside its folder."""
+        folder = Path(question.folder)
         try:
-            code: int | None = self.ask((exercise.module, path, folder, limit), limit + grading.GRACE)
-            return code
+            code: int | None = self.ask(question, question.limit + GRACE)
         except EndedError as ended:
-            return ended.code
+            code = ended.code
+        with (folder / "printed").open("rb") as printed:
+            return Ran(code, (folder / "told").read_bytes(), end_of(printed))
 
 
-def _graded(question: tuple[str, Path, Path, float]) -> int:
-    module, path, folder, limit = question
+def _graded(question: Question) -> int:
+    folder = Path(question.folder)
     os.chdir(folder / "work")
-    printed = os.open(folder / "printed", os.O_WRONLY | os.O_CREAT)
+    told, printed = (os.open(folder / name, os.O_WRONLY | os.O_CREAT) for name in ("told", "printed"))
     os.dup2(printed, 1)
     os.dup2(printed, 2)
     os.close(printed)
-    os.environ.update(grading.environment(folder))
+    os.environ.update(environment(folder))
     from nnx_state.practice import child
 
-    child.main(module, str(path), str(folder), limit)
+    child.grade(question, told)
+    os.close(told)
     sys.stdout.flush()
     return 0

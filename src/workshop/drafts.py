@@ -33,7 +33,7 @@ def entry(report: Report, spelling: str = "") -> str:
         RefusedError: If the exercise has that program or that name already, or a right attempt has no name.
     """
     one = report.exercise
-    program = "".join(f"{line}\n" for line in report.source.splitlines())
+    program = "".join(f"{line}\n" for line in report.source.text.splitlines())
     if same := [attempt.name for attempt in (*one.right.values(), *one.wrong.values()) if attempt.source == program]:
         raise RefusedError(f"{one.slug} has this program already, it is {same[0]}: edit it further.")
     if not report.passed:

@@ -23,7 +23,7 @@ def named(value: object) -> str:
 def reused():
     """One process for all attempts at an exercise."""
     processes = defaultdict(Reused)
-    yield lambda exercise, *rest: processes[exercise.slug](exercise, *rest)
+    yield lambda question: processes[question.module](question)
     for process in processes.values():
         process.close()
 

@@ -1,5 +1,7 @@
 """The command line is killed at random moments; no file of the learner is lost, and the progress can be read.
 
+What it had put among the temporary files is gone at the latest after the next start.
+
 KILLS=100 pytest tests/practice/test_kills.py
 """
 
@@ -9,11 +11,12 @@ import random
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 
 import pytest
 
-from nnx_state.practice import progress
+from nnx_state.practice import progress, scratch
 from nnx_state.practice.exercises import exercise
 
 KILLS = int(os.environ.get("KILLS", "3"))  # of each verb
@@ -44,7 +47,12 @@ def seconds(*arguments):
 
 
 @pytest.mark.parametrize("verb", ["start", "check", "watch", "reset"])
-def test_nothing_is_lost(verb, learner):
+def test_nothing_is_lost(verb, learner, tmp_path, monkeypatch):
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    monkeypatch.setenv("TMPDIR", str(temporary))
+    monkeypatch.setattr(tempfile, "tempdir", None)
+    monkeypatch.setattr(scratch, "HOUR", 0)
     file = learner / SEED.filename
     earlier = learner / "linear.py"
     earlier.write_text("# mine too\n", "utf-8")
@@ -72,3 +80,7 @@ def test_nothing_is_lost(verb, learner):
         assert json.loads(path.read_text("utf-8"))["exercises"]["linear"]["hints"] == 2
         assert [found.name for found in path.parent.glob("*broken*")] == []
         assert progress.load().of("linear").hints == 2
+    end = time.monotonic() + 60
+    while left := list(temporary.iterdir()):  # whoever removes a folder may be about to
+        assert time.monotonic() < end, left
+        scratch.sweep()

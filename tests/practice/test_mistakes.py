@@ -9,6 +9,7 @@ from nnx_state._outcome import RefusedError
 from nnx_state.practice import attempts, grading
 from nnx_state.practice.exercises import exercise
 from nnx_state.practice.findings import Finding
+from nnx_state.practice.reading import Source
 from workshop import mistakes
 from workshop.attempts import forked
 from workshop.drafts import entry
@@ -35,7 +36,7 @@ def mistake(monkeypatch, capfd):
 def report(source, name="", about="count"):
     """Return the report of an attempt that passes, or that gets a diagnosis."""
     found = (grading.Diagnosed(Finding(name, about), SEED.diagnosis(name, about)),) if name else ()
-    return grading.Report(SEED, SEED.folder / "edited.py", source, found, "", 0.0)
+    return grading.Report(SEED, Source(SEED.folder / "edited.py", source), found, "", 0.0)
 
 
 def test_an_attempt_is_shown_whole_with_its_diagnosis(mistake):

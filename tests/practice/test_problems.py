@@ -1,12 +1,16 @@
 """The pages of the exercises say what the command line says; that they are up to date is a matter of the census."""
 
+import email
+import importlib.metadata
 import re
 from pathlib import Path
 
 import pytest
 
+from nnx_state import _pages
+from nnx_state._addresses import address, reached
+from nnx_state._outcome import RefusedError
 from nnx_state.practice.exercises import Exercise, common_diagnoses, exercises
-from nnx_state.practice.reports import address
 from workshop.site.problems import page
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -41,16 +45,41 @@ def test_every_word_for_all_exercises_leads_to_a_page():
 
 
 @pytest.mark.parametrize(
-    ("lesson", "path"),
+    ("lesson", "path", "command"),
     [
-        ("lessons/linear.md", "lessons/linear/"),
-        ("lessons/linear.md#see", "lessons/linear/#see"),
-        ("lessons/index.md", "lessons/"),
-        ("pitfalls.md#x", "pitfalls/#x"),
+        ("lessons/linear.md", "lessons/linear/", "linear"),
+        ("lessons/linear.md#see", "lessons/linear/#see", "linear#see"),
+        ("lessons/index.md", "lessons/", "index"),
+        ("reference/linear.md", "reference/linear/", "reference/linear"),
+        ("pitfalls.md#x", "pitfalls/#x", "pitfalls#x"),
     ],
 )
-def test_a_lesson_has_an_address(lesson, path, monkeypatch):
+def test_a_page_is_reached_by_its_address_or_by_a_command(lesson, path, command, monkeypatch):
     monkeypatch.delenv("SITE_URL", raising=False)
     assert address(lesson) == path
+    assert reached(lesson) == f"`nnx-state lesson {command}`"
+    published = email.message_from_string(
+        "Project-URL: Source, https://s.test\nProject-URL: Documentation, https://d.test"
+    )
+    with monkeypatch.context() as installed:
+        installed.setattr(importlib.metadata, "metadata", {"nnx-state": published}.get)
+        assert reached(lesson) == f"https://d.test/{path}"
     monkeypatch.setenv("SITE_URL", "https://a.test/b/")
-    assert address(lesson) == f"https://a.test/b/{path}"
+    assert reached(lesson) == f"https://a.test/b/{path}"
+
+
+def test_every_page_that_is_named_can_be_shown(monkeypatch):
+    monkeypatch.delenv("SITE_URL", raising=False)
+    named = {diagnosis.lesson for one in exercises() for diagnosis in one.diagnoses.values()}
+    for lesson in sorted(named | {diagnosis.lesson for diagnosis in common_diagnoses().values()}):
+        shown = _pages.page(reached(lesson).removeprefix("`nnx-state lesson ").removesuffix("`"))
+        assert shown.startswith("#")
+        for unshown in ("```{", ".md", "\n///", "<!--"):
+            assert unshown not in shown
+
+
+def test_a_page_or_a_heading_that_is_not_there_is_told():
+    with pytest.raises(RefusedError, match=r"No lesson is named '\.\./linear': choose one of batch-stats, caches"):
+        _pages.page("../linear")
+    with pytest.raises(RefusedError, match="linear has no heading 'nothing': choose one of linear, predict, run"):
+        _pages.page("linear#nothing")

@@ -10,9 +10,10 @@ import threading
 from queue import Queue
 
 import pytest
+import watchfiles
 
 from nnx_state._outcome import RefusedError
-from nnx_state.practice import grading, progress, verbs
+from nnx_state.practice import grading, progress, reading, verbs
 from nnx_state.practice.exercises import exercise, exercises
 
 SEED = exercise("multi-param")
@@ -32,9 +33,15 @@ def passing(monkeypatch):
     """Let every attempt pass without running it."""
 
     def grade(one, path):
-        return grading.Report(one, path, path.read_text("utf-8"), (), "", 0.0)
+        return grading.Report(one, reading.attempt(path), (), "", 0.0)
 
     monkeypatch.setattr(verbs, "grade", grade)
+
+
+def checked(*arguments, **names):
+    """Check an attempt to the end, and return the verdict."""
+    verdict, *_ = verbs.check(*arguments, **names)
+    return verdict
 
 
 def test_a_learner_gets_from_the_start_to_the_next_exercise(learner):
@@ -58,14 +65,14 @@ def test_a_learner_gets_from_the_start_to_the_next_exercise(learner):
         "- Expected: a Variable in `count`",
         "One step of adamw(0.1, weight_decay=0.1) turned a count of 5 into 4.95.",
         "Next: Training must leave a counter alone: wrap it in `nnx.Variable`.",
-        "Read: lessons/multi-param/#a-counter-tagged-param",
+        "Read: `nnx-state lesson multi-param#a-counter-tagged-param`",
     ):
         assert part in wrong.stdout
 
     assert practice("solution", "multi-param").returncode == 1
     assert "**Hint 1 of 3: which wrapper?**" in practice("hint", "multi-param").stdout
     file.write_text(SEED.solution, "utf-8")
-    right = practice("check", "--format", "json")
+    right = practice("check", "--format", "json", SITE_URL="https://a.test/")
     assert right.returncode == 0
     assert json.loads(right.stdout)["passed"] is True
     assert "self.count = nnx.Variable" in practice("solution", "multi-param").stdout
@@ -85,31 +92,34 @@ def test_start_leaves_work_as_it_is(learner):
 
 def test_start_goes_on_where_the_learner_is(learner, passing):
     assert verbs.start().data["exercise"] == "homes"
-    verbs.check()
+    checked()
     assert verbs.start(folder=learner / "new" / "folder").data["exercise"] == "linear"
     assert (learner / "new" / "folder" / "linear.py").exists()
     for one in exercises():
         verbs.start(one.slug)
-        verbs.check(learner / one.filename)
+        checked(learner / one.filename)
     assert "All exercises have passed" in verbs.start().text
     assert "That was the last exercise" in verbs.list_all().text
 
 
-def test_check_takes_the_exercise_that_is_begun_or_a_name_or_a_file(learner, passing):
+def test_check_takes_the_exercise_that_is_begun_last_or_a_name_or_a_file(learner, passing):
     with pytest.raises(RefusedError, match="homes was never started: `nnx-state practice start homes` does that"):
-        verbs.check()
+        checked()
     verbs.start("filters")
     verbs.start("caches")
-    assert verbs.check().data["exercise"] == "filters"
-    assert verbs.check().data["exercise"] == "caches"
-    assert verbs.check(name="filters").data["exercise"] == "filters"
+    verbs.hint("linear")
+    assert checked().data["exercise"] == "caches"
+    assert checked().data["exercise"] == "caches"
+    verbs.start("filters")
+    assert checked().data["exercise"] == "filters"
+    assert checked(name="caches").data["exercise"] == "caches"
     other = learner / "other.py"
     other.write_text(SEED.solution, "utf-8")
-    assert verbs.check(other, "multi_param").data["exercise"] == "multi-param"
+    assert checked(other, "multi_param").data["exercise"] == "multi-param"
     with pytest.raises(RefusedError, match=r"tells no exercise: name it with --exercise SLUG"):
-        verbs.check(other)
+        checked(other)
     with pytest.raises(RefusedError, match="No exercise is named 'nothing': choose one of homes, linear"):
-        verbs.check(other, "nothing")
+        checked(other, "nothing")
 
 
 def test_hints_come_one_by_one_or_all():
@@ -175,7 +185,7 @@ def test_what_cannot_be_done_is_told_with_code_2(arguments, message):
 def test_a_notice_about_the_progress_file_is_shown():
     path = progress.default_path()
     path.parent.mkdir()
-    path.write_text("{", "utf-8")
+    path.write_text('{"program": "nnx-state practice", "ver', "utf-8")
     assert "The progress file could not be read" in practice("list").stdout
 
 
@@ -202,6 +212,26 @@ def test_colours_are_for_terminals_that_want_them(monkeypatch):
     assert "\x1b[" not in practice("start", "linear").stdout
     assert "\x1b[3" in in_a_terminal("solution", "linear", "--force")
     assert "\x1b[3" not in in_a_terminal("solution", "linear", "--force", NO_COLOR="1")
+
+
+def test_watch_waits_for_the_first_save(learner, passing, monkeypatch):
+    file = learner / "homes.py"
+    saved = {(watchfiles.Change.modified, str(file))}
+
+    def watch(folder, **how):
+        yield set()
+        yield saved  # as the starter is written
+        file.write_text("mine", "utf-8")
+        yield saved
+        yield saved  # some editors write twice
+        file.write_text("mine too", "utf-8")
+        yield saved
+
+    monkeypatch.setattr(watchfiles, "watch", watch)
+    told = [outcome.data for outcome in verbs.watch(learner) if outcome.data.keys() & {"written", "checking", "passed"}]
+    steps = [next(key for key in ("written", "checking", "diagnoses", "passed") if key in data) for data in told]
+    once = ["checking", "diagnoses", "passed", "written"]
+    assert steps == ["passed", "written", *once, *once]
 
 
 class Watching:
@@ -232,7 +262,9 @@ def test_watch_checks_on_save_and_moves_on(learner):
         file = learner / "homes.py"
         file.write_text(f"{exercise('homes').starter}\nBEGUN = True\n", "utf-8")
         assert watching.until("checking")["exercise"] == "homes"
-        assert watching.until("diagnoses")["passed"] is False
+        first = watching.until("diagnoses")
+        assert first["passed"] is False
+        assert first["diagnoses"][0]["name"] != "not-started"  # the file that was written there is not checked
         (learner / "notes.txt").write_text("no attempt", "utf-8")
         file.write_bytes(b"\xff")
         assert "not text in UTF-8" in watching.until("error")["error"]

@@ -1,95 +1,120 @@
-"""The graded process: run one attempt stage by stage and note what is found. The parent is `grading`."""
+"""The graded process: run one attempt stage by stage and note what is found. It is started by `keeper`."""
 
-import builtins
 import contextlib
 import faulthandler
+import functools
 import importlib
+import linecache
+import os
 import sys
+import traceback
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, NoReturn
 
-from nnx_state.practice.findings import Finding, Record, told
+from nnx_state.practice import channel, origins, patches
+from nnx_state.practice.channel import Question
+from nnx_state.practice.findings import Finding, told
 from nnx_state.practice.lines import raising_line
 
 MEMORY = 8 * 2**30  # bytes of data; JAX alone reserves about 1 GiB
 LARGEST_FILE = 64 * 2**20  # bytes that one file may take, the learner's prints included
-WATCHED = ("jax", "jax.numpy", "flax.nnx", "optax")
 
 
-def main(module: str, attempt: str, folder: str, limit: float) -> None:
-    """Grade the file `attempt` by the checks of an exercise, and write what is found into `folder`.
+def main(question: Question) -> NoReturn:
+    """Answer a question over standard output, which is no longer that of the attempt, and end this process.
+
+    Threads that the attempt started end with it.
+    """
+    answers = os.dup(1)
+    os.dup2(2, 1)
+    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+    if hasattr(os, "register_at_fork"):
+        os.register_at_fork(after_in_child=functools.partial(os.close, answers))
+    grade(question, answers)
+    with contextlib.suppress(OSError):  # what the attempt printed may not fit on the disk
+        sys.stdout.flush()
+    os._exit(0)
+
+
+def grade(question: Question, answers: int) -> None:
+    """Grade an attempt by the checks of an exercise.
 
     Args:
-        module: the folder of the exercise, such as `multi_param`.
-        attempt: the path of the learner's file.
-        folder: where the record and, at the time limit, the stack are written.
-        limit: after how many seconds the process ends itself, even if its parent is gone.
+        question: what is graded.
+        answers: the number of the channel over which is told what is found and, at the limit, the stack.
     """
     _limit_resources()
-    record = Record(Path(folder, "record"))
-    with Path(folder, "stack").open("w") as stack:
-        faulthandler.dump_traceback_later(limit, exit=True, file=stack)
-        _grade(module, Path(attempt), record)
-        faulthandler.cancel_dump_traceback_later()
-    record.note(done=True)
+    warnings.filterwarnings("ignore", "Error (reading|writing) persistent compilation cache")  # it would be slower
+    faulthandler.dump_traceback_later(question.limit, exit=True, file=answers)
+    note = channel.noting(answers, question.word)
+    for entry in _graded(question):
+        note(**entry)
+    faulthandler.cancel_dump_traceback_later()
+    note(done=True)
 
 
-def _grade(module: str, path: Path, record: Record) -> None:
+def _graded(question: Question) -> Iterator[dict[str, Any]]:
+    """Yield the entries: each stage as it begins, and each finding."""
     from nnx_state.practice.probe import Attempt, Stop
+    from nnx_state.practice.stages import is_apart
 
-    checks = importlib.import_module(f"nnx_state.practice.{module}.checks")
-    attempt = Attempt(path, path.read_text("utf-8"), ModuleType(f"attempt_{path.stem}"))  # it hides no library
+    checks = importlib.import_module(f"nnx_state.practice.{question.module}.checks")
+    path = Path(question.path)
+    module = ModuleType(f"attempt_{path.stem}")  # the name hides no library
+    attempt = Attempt(path, question.text, module, question.module, origins.answers(question.module))
     for stage in (_load, *checks.STAGES):
-        record.note(stage=stage.__name__)
+        yield {"stage": stage.__name__}
         try:
-            for finding in attempt.run(stage):
-                record.found(finding)
+            yield from map(channel.found, attempt.run(stage))
+            continue
         except Stop as stop:
-            record.found(stop.finding)
-            return
-        except (Exception, SystemExit) as error:
-            record.found(_ended(attempt, error))
+            finding = stop.finding
+        except BaseException as error:  # whatever it is, it is told
+            finding = _ended(attempt, stage.__name__, error)
+        attempt.found[stage].append(finding)
+        yield channel.found(finding)
+        if not is_apart(stage):
             return
 
 
 def _load(attempt: Any) -> Iterator[Finding]:
     """Run the file itself, as an import would."""
-    before = {(library, name): value for library in _libraries() for name, value in vars(library).items()}
-    attempt.module.__file__ = str(attempt.path)
+    name = str(attempt.path)
+    attempt.module.__file__ = name
     sys.modules[attempt.module.__name__] = attempt.module
-    try:
-        with attempt.does("import of the file"):
-            exec(compile(attempt.source, str(attempt.path), "exec", dont_inherit=True), vars(attempt.module))
-    finally:
-        patched = [
-            (library, name) for library, name in before if getattr(library, name, None) is not before[library, name]
-        ]
-        for library, name in patched:
-            setattr(library, name, before[library, name])
-    for library, name in patched:
-        if not name.startswith("_"):
-            seen = f"`{library.__name__}.{name}` is another object now"
-            yield Finding("patched", seen=seen, expected="the library as it was")
+    # Whoever shows lines of the attempt shows those that were read.
+    linecache.cache[name] = (len(attempt.source), None, [f"{line}\n" for line in attempt.source.split("\n")], name)
+    with patches.undone() as patched, attempt.does("import of the file"):
+        attempt.code = compile(attempt.source, name, "exec", dont_inherit=True)
+        exec(attempt.code, vars(attempt.module))
+    for library, changed in patched:
+        yield Finding("patched", seen=f"`{library}.{changed}` is another object now", expected="the library as it was")
 
 
-def _libraries() -> list[ModuleType]:
-    """Return what an attempt imports and should leave as it is."""
-    return [builtins, *(sys.modules[name] for name in WATCHED if name in sys.modules)]
-
-
-def _ended(attempt: Any, error: Exception | SystemExit) -> Finding:
-    """Return the finding for what ended the checks."""
+def _ended(attempt: Any, stage: str, error: BaseException) -> Finding:
+    """Return the finding for what ended the checks: it is the learner's where the attempt was running or called."""
     line = raising_line(attempt.path, error)
+    calling = attempt.failed(error)
+    if line is None and not calling:
+        return _own_failure(stage, error)
     if isinstance(error, SystemExit):
-        return Finding("exited", seen=attempt.calling, line=line)
+        return Finding("exited", seen=calling, line=line)
     if isinstance(error, MemoryError) or "RESOURCE_EXHAUSTED" in str(error) or "Out of memory" in str(error):
-        return Finding("memory", seen=attempt.calling, line=line)
+        return Finding("memory", seen=calling, line=line)
     if isinstance(error, NotImplementedError) and not str(error).strip():
-        return Finding("unfinished", seen=attempt.calling, line=line)
-    what = attempt.calling or "a look at its objects"
-    return Finding("raised", seen=f"{what} raised {told(error)}", expected="no error", line=line)
+        return Finding("unfinished", seen=calling, line=line)
+    seen = f"{calling or 'a look at its objects'} raised {told(error)}"
+    return Finding("raised", seen=seen, expected="no error", line=line)
+
+
+def _own_failure(stage: str, error: BaseException) -> Finding:
+    """Return the finding for an error that a check made by itself."""
+    last = traceback.extract_tb(error.__traceback__)[-1]
+    place = f"{Path(last.filename).parent.name}/{Path(last.filename).name}:{last.lineno}"
+    return Finding("check-failed", seen=f"the stage {stage} raised {told(error)} in {place}", expected="no error")
 
 
 def _limit_resources() -> None:
@@ -97,4 +122,6 @@ def _limit_resources() -> None:
         import resource
 
         for what, most in ((resource.RLIMIT_DATA, MEMORY), (resource.RLIMIT_FSIZE, LARGEST_FILE)):
-            resource.setrlimit(what, (most, most))
+            given = resource.getrlimit(what)[1]
+            lower = most if given == resource.RLIM_INFINITY else min(most, given)
+            resource.setrlimit(what, (lower, lower))

@@ -6,18 +6,23 @@ import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TextIO
 
 from nnx_state._outcome import RefusedError
+from nnx_state.practice.reading import require_regular
 
 
 def replace(path: Path, text: str) -> None:
     """Write a file as a whole: whoever reads it meets the old text or the new one.
 
     Raises:
-        RefusedError: If it cannot be written.
+        RefusedError: If it cannot be written, or something else than a regular file has its name.
     """
-    with refusing(f"{path} cannot be written"), _written_beside(path, text) as new:
-        new.replace(path)
+    with refusing(f"{path} cannot be written"):
+        if os.path.lexists(path):
+            require_regular(path, path.lstat())
+        with _written_beside(path, text) as new:
+            new.replace(path)
 
 
 def write_new(path: Path, text: str) -> bool:
@@ -38,13 +43,14 @@ def back_up(path: Path) -> Path | None:
     """Keep a file under the first free name beside it, and return that name; without a file, nothing.
 
     Raises:
-        RefusedError: If it cannot be kept.
+        RefusedError: If it cannot be kept, or is no regular file.
     """
-    if not path.exists():
+    if not os.path.lexists(path):
         return None
     names = (path.with_name(f"{path.stem}.{number}.bak{path.suffix}") for number in itertools.count(1))
     with refusing(f"{path} cannot be kept under another name"):
-        return next(name for name in names if not name.exists() and _link(path, name))
+        require_regular(path, path.lstat())
+        return next(name for name in names if not os.path.lexists(name) and _link(path, name))
 
 
 @contextlib.contextmanager
@@ -58,16 +64,25 @@ def refusing(what: str, advice: str = "") -> Iterator[None]:
 
 @contextlib.contextmanager
 def _written_beside(path: Path, text: str) -> Iterator[Path]:
-    """Write a text to the disk under another name, which is gone afterwards."""
-    new = path.with_name(f".{path.name}.{os.getpid()}.new")
+    """Write a text to the disk under a name that is free, which is gone afterwards."""
+    file, new = _opened_beside(path)
     try:
-        with new.open("w", encoding="utf-8", newline="\n") as file:
+        with file:
             file.write(text)
             file.flush()
             os.fsync(file.fileno())
         yield new
     finally:
         new.unlink(missing_ok=True)
+
+
+def _opened_beside(path: Path) -> tuple[TextIO, Path]:
+    """Open a new file beside another one; what has a name already, of whomever, is left alone."""
+    for number in itertools.count():
+        new = path.with_name(f".{path.name}.{os.getpid()}-{number}.new")
+        with contextlib.suppress(FileExistsError):
+            return new.open("x", encoding="utf-8", newline="\n"), new
+    raise AssertionError("some number is free")
 
 
 def _link(old: Path, new: Path) -> bool:
@@ -77,6 +92,20 @@ def _link(old: Path, new: Path) -> bool:
     except FileExistsError:
         return False
     except OSError:
-        with new.open("xb") as copy, old.open("rb") as content:
+        return _copied(old, new)
+    return True
+
+
+def _copied(old: Path, new: Path) -> bool:
+    """Copy a file to a name that nothing has; what cannot be copied whole is taken away again."""
+    try:
+        copy = new.open("xb")
+    except FileExistsError:
+        return False
+    try:
+        with copy, old.open("rb") as content:
             shutil.copyfileobj(content, copy)
+    except OSError:
+        new.unlink()
+        raise
     return True

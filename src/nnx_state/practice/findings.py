@@ -1,9 +1,6 @@
-"""What grading finds in an attempt, and how the two processes tell each other."""
+"""What grading finds in an attempt."""
 
-import json
-from dataclasses import asdict, dataclass
-from pathlib import Path
-from typing import Any
+from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
@@ -30,38 +27,6 @@ class Finding:
     def name(self) -> str:
         """Return the name of its diagnosis."""
         return f"{self.about}-{self.kind}" if self.about else self.kind
-
-
-class Record:
-    """The file in which the graded process notes what it does, line by line, so that a crash loses nothing."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-
-    def note(self, **entry: Any) -> None:
-        """Append one entry and hand it to the operating system."""
-        with self.path.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(entry) + "\n")
-
-    def found(self, finding: Finding) -> None:
-        """Append a finding."""
-        self.note(finding=asdict(finding))
-
-    def entries(self) -> list[dict[str, Any]]:
-        """Return all entries that are whole."""
-        if not self.path.exists():
-            return []
-        found = []
-        for line in self.path.read_text("utf-8", errors="replace").splitlines():
-            try:
-                found.append(json.loads(line))
-            except ValueError:  # the process ended while it wrote
-                break
-        return found
-
-    def findings(self) -> list[Finding]:
-        """Return the findings among the entries."""
-        return [Finding(**entry["finding"]) for entry in self.entries() if "finding" in entry]
 
 
 def told(error: BaseException, most: int = 160) -> str:

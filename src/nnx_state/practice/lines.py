@@ -24,6 +24,12 @@ def raising_line(path: Path, error: BaseException) -> int | None:
     return next((frame.lineno for frame in reversed(frames) if frame.filename == str(path)), None)
 
 
+def unfinished_line(tree: ast.Module) -> int | None:
+    """Return the line of the first function whose body is `...` or `pass` and nothing else but a docstring."""
+    functions = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
+    return min((node.lineno for node in functions if all(map(_says_nothing, node.body))), default=None)
+
+
 @functools.lru_cache(maxsize=4)  # of one attempt the line of many names is asked for
 def _statements(source: str) -> list[tuple[int, set[str], frozenset[str]]]:
     """Return of each statement its line, the names that it writes, and the classes and functions around it."""
@@ -35,6 +41,14 @@ def _statements(source: str) -> list[tuple[int, set[str], frozenset[str]]]:
             found.append((node.lineno, _written(node), around))
         nodes += [(child, around) for child in ast.iter_child_nodes(node)]
     return found
+
+
+def _says_nothing(statement: ast.stmt) -> bool:
+    """Tell whether a statement is `...`, a docstring or `pass`."""
+    match statement:
+        case ast.Expr(value=ast.Constant()) | ast.Pass():
+            return True
+    return False
 
 
 def _written(node: ast.stmt) -> set[str]:

@@ -2,14 +2,15 @@
 
 import contextlib
 import inspect
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import ModuleType
+from types import CodeType, ModuleType
 from typing import Any
 
 from flax import nnx
 
+from nnx_state.practice import origins
 from nnx_state.practice.findings import Finding
 from nnx_state.practice.lines import first_line
 from nnx_state.practice.values import describe, listed
@@ -31,15 +32,24 @@ class Attempt:
         path: where it is.
         source: its text.
         module: its names, once it has run.
+        exercise: the folder of the exercise that it is an attempt at, such as `multi_param`.
+        answers: what the lesson of the exercise defines, as `origins` knows it.
+        code: what it was compiled to, once it has run.
         calling: what is being tried, for the message if it fails.
         found: what each stage has found so far.
+        skipped: the stages that did not run, since what they need was not sound.
     """
 
     path: Path
     source: str
     module: ModuleType
+    exercise: str
+    answers: Mapping[int, str]
+    code: CodeType | None = None
     calling: str = ""
     found: dict["Stage", list[Finding]] = field(default_factory=dict)
+    skipped: set["Stage"] = field(default_factory=set)
+    _failure: tuple[str, BaseException] | None = None
 
     def run(self, stage: "Stage") -> Iterator[Finding]:
         """Yield what a stage of the checks finds, and keep it for the stages after it."""
@@ -49,15 +59,27 @@ class Attempt:
             yield finding
 
     def sound(self, *stages: "Stage") -> bool:
-        """Tell whether none of these stages has found anything."""
-        return not any(self.found.get(stage) for stage in stages)
+        """Tell whether all of these stages have run and none has found anything."""
+        return not any(self.found.get(stage) or stage in self.skipped for stage in stages)
 
     @contextlib.contextmanager
     def does(self, what: str) -> Iterator[None]:
         """Name what is being tried, such as `model(x)`, while it is tried; where it fails, the name stays."""
         self.calling = what
-        yield
+        try:
+            yield
+        except BaseException as error:
+            self._failure = what, error
+            raise
         self.calling = ""
+
+    def failed(self, error: BaseException) -> str:
+        """Return what was being tried with the attempt when an error arose; nothing if it was the checks' own.
+
+        Args:
+            error: what was raised.
+        """
+        return self._failure[0] if self._failure and self._failure[1] is error else ""
 
     def call(self, what: str, **names: Any) -> Any:
         """Return the value of an expression in the names of the attempt and these; its text is named if it fails."""
@@ -74,9 +96,9 @@ class Attempt:
             defined = [f"`{other}`" for other, value in vars(self.module).items() if _made_in(value, self.module)]
             raise Stop(Finding("absent", name, seen=f"the file defines {listed(defined)}", expected=f"`{name}`"))
         value = getattr(self.module, name)
-        if (getattr(value, "__module__", None) or "").partition(".")[0] == "nnx_state":
-            seen = f"`{name}` comes from {value.__module__}"
-            raise Stop(Finding("borrowed", name, seen, f"`{name}` is written in this file", self.line(name)))
+        if seen := origins.borrowed(value, self.module, self.code, self.exercise, self.answers):
+            expected = f"`{name}` is written in this file"
+            raise Stop(Finding("borrowed", name, f"`{name}` {seen}", expected, self.line(name)))
         return value
 
     def function(self, name: str, *parameters: str) -> Callable[..., Any]:

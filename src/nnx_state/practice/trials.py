@@ -50,6 +50,6 @@ def writing(attempt: Attempt) -> Iterator[None]:
         line = raising_line(attempt.path, error)
         if line is None or not refused_in_place(error):
             raise
-        code = attempt.source.splitlines()[line - 1].strip()
+        code = attempt.source.split("\n")[line - 1].strip()
         seen = f"`{code}` raised NotImplementedError"
         raise Stop(Finding("in-place", "", seen, "a write into the Variable", line)) from None

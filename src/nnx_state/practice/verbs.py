@@ -5,10 +5,13 @@ from pathlib import Path
 
 import watchfiles
 
+from nnx_state import _pages
 from nnx_state._outcome import COULD_NOT_RUN, DONE, NOT_YET, Outcome, RefusedError
 from nnx_state.practice import files, progress, reports
-from nnx_state.practice.exercises import Exercise, exercise, exercises
+from nnx_state.practice.exercises import SLUGS, Exercise, exercise, exercises
 from nnx_state.practice.grading import grade
+
+State = tuple[int, ...]
 
 
 def list_all() -> Outcome:
@@ -40,15 +43,15 @@ def start(name: str = "", folder: Path = Path()) -> Outcome:
             return Outcome("**All exercises have passed.** `nnx-state practice start SLUG` repeats one.")
         path = (folder / one.filename).resolve()
         new = files.write_new(path, one.starter)
-        known.of(one.slug).file = str(path)
+        known.begin(one.slug, str(path))
     said = f"`{path}` is written." if new else f"`{path}` is there already and is left as it is."
     text = f"{reports.problem(one)}\n\n{said} Edit it, then: `nnx-state practice check`"
     data = {"exercise": one.slug, "file": str(path), "written": new, "problem": one.problem}
     return Outcome(_with_notice(known, text), data)
 
 
-def check(file: Path | None = None, name: str = "") -> Outcome:
-    """Grade an attempt: a file, or that of the exercise which was started and has not passed.
+def check(file: Path | None = None, name: str = "") -> Iterator[Outcome]:
+    """Grade an attempt: a file, or that of the exercise which was begun last; the verdict comes before it is saved.
 
     Args:
         file: the attempt; its name tells the exercise, `multi_param.py` is that of multi-param.
@@ -57,18 +60,14 @@ def check(file: Path | None = None, name: str = "") -> Outcome:
     Raises:
         RefusedError: If there is nothing to check.
     """
-    known = progress.load()
-    one, path = _chosen(known, file, name)
+    one, path = _chosen(file, name)
     report = grade(one, path)
-    text, data = reports.text(report), reports.data(report)
+    code = DONE if report.passed else COULD_NOT_RUN if report.undecided else NOT_YET
+    yield Outcome(reports.text(report), reports.data(report), code)
     if report.passed:
-        with progress.changing() as known:
-            known.of(one.slug).passed = True
-            known.of(one.slug).file = str(path.resolve())
-        text += f" {_then(_next(known))}"
-    else:
-        text += f"\n\nStuck? `nnx-state practice hint {one.slug}`"
-    return Outcome(_with_notice(known, text), data, DONE if report.passed else NOT_YET)
+        yield _remembered(one, path)
+    elif not report.undecided:
+        yield Outcome(f"\nStuck? `nnx-state practice hint {one.slug}`")
 
 
 def watch(folder: Path = Path()) -> Iterator[Outcome]:
@@ -82,19 +81,25 @@ def watch(folder: Path = Path()) -> Iterator[Outcome]:
     attempts = {(folder / one.filename).resolve(): one for one in exercises()}
     changes = watchfiles.watch(folder, debounce=100, step=20, rust_timeout=500, yield_on_timeout=True, recursive=False)
     next(changes)  # from here on no save is missed
-    yield from _current(folder)
+    seen: dict[Path, State] = {}  # how each file was when it was written here, or checked
+    yield from _current(folder, seen)
     for batch in changes:
         saved = {Path(name).resolve() for change, name in batch if change != watchfiles.Change.deleted}
         for path in sorted(saved & attempts.keys()):
+            if seen.get(path) == (state := _state(path)):
+                continue  # nothing was saved since then
+            seen[path] = state
             one = attempts[path]
             yield Outcome(f"Checking `{path.name}` …", {"exercise": one.slug, "checking": str(path)})
+            passed = False
             try:
-                outcome = check(path)
+                for outcome in check(path):
+                    yield outcome
+                    passed |= outcome.data.get("passed", False)
             except RefusedError as error:  # such as a file that the editor has taken away again
-                outcome = Outcome(str(error), {"exercise": one.slug, "error": str(error)}, COULD_NOT_RUN)
-            yield outcome
-            if outcome.code == DONE:
-                yield from _current(folder)
+                yield Outcome(str(error), {"exercise": one.slug, "error": str(error)}, COULD_NOT_RUN)
+            if passed:
+                yield from _current(folder, seen)
 
 
 def hint(name: str, every: bool = False) -> Outcome:
@@ -104,18 +109,24 @@ def hint(name: str, every: bool = False) -> Outcome:
         RefusedError: If the exercise is unknown.
     """
     one = exercise(name)
-    with progress.changing() as known:
-        entry = known.of(one.slug)
-        entry.hints = len(one.hints) if every else min(entry.hints + 1, len(one.hints))
-        number = entry.hints
+    known, number, unsaved = progress.Progress(), len(one.hints) if every else 1, ""
+    try:
+        with progress.changing() as known:
+            entry = known.of(one.slug)
+            number = entry.hints = len(one.hints) if every else min(entry.hints + 1, len(one.hints))
+    except RefusedError as error:
+        unsaved = _unsaved(error)
     shown = list(enumerate(one.hints, start=1))[:number] if every else [(number, one.hints[number - 1])]
     parts = [
-        f"**Hint {number} of {len(one.hints)}: {title}**\n\n{reports.without_links(body)}"
+        f"**Hint {number} of {len(one.hints)}: {title}**\n\n{_pages.without_links(body)}"
         for number, (title, body) in shown
     ]
     if number == len(one.hints):
         parts.append(f"That was the last one. `nnx-state practice solution {one.slug} --force` shows a solution.")
     data = {"exercise": one.slug, "hints": [{"title": title, "text": body} for _, (title, body) in shown]}
+    if unsaved:
+        parts.append(unsaved)
+        data["error"] = unsaved
     return Outcome(_with_notice(known, "\n\n".join(parts)), data)
 
 
@@ -153,8 +164,8 @@ def reset(name: str) -> Outcome:
     return Outcome(_with_notice(known, text), {"exercise": one.slug, "file": str(path), "kept": str(kept or "")})
 
 
-def _current(folder: Path) -> Iterator[Outcome]:
-    """Return how far the learner is, and start the next exercise in a folder."""
+def _current(folder: Path, seen: dict[Path, State]) -> Iterator[Outcome]:
+    """Return how far the learner is, and start the next exercise in a folder; note how its file is."""
     known = progress.load()
     one = _next(known)
     done = sum(known.of(one.slug).passed for one in exercises())
@@ -162,8 +173,36 @@ def _current(folder: Path) -> Iterator[Outcome]:
     if one is None:
         yield start()
         return
-    yield start(one.slug, folder)
+    started = start(one.slug, folder)
+    path = Path(started.data["file"])
+    if started.data["written"]:
+        seen[path] = _state(path)
+    yield started
     yield Outcome(f"Waiting for you to save `{one.filename}` in `{folder.resolve()}`; Ctrl-C ends.")
+
+
+def _state(path: Path) -> State:
+    """Return what tells a file from itself after it was saved again; nothing if it is gone."""
+    try:
+        status = path.stat()
+    except OSError:
+        return ()
+    return status.st_ino, status.st_size, status.st_mtime_ns
+
+
+def _remembered(one: Exercise, path: Path) -> Outcome:
+    """Note that an attempt has passed, and return what is next; or what could not be noted, and why."""
+    try:
+        with progress.changing() as known:
+            entry = known.of(one.slug)
+            entry.passed, entry.file = True, str(path.resolve())
+    except RefusedError as error:
+        return Outcome(_unsaved(error), {"exercise": one.slug, "error": _unsaved(error)})
+    return Outcome(_with_notice(known, _then(_next(known))))
+
+
+def _unsaved(error: RefusedError) -> str:
+    return f"Your progress could not be saved. {error}"
 
 
 def _next(known: progress.Progress) -> Exercise | None:
@@ -174,7 +213,7 @@ def _then(one: Exercise | None) -> str:
     return f"Next: `nnx-state practice start {one.slug}`" if one else "That was the last exercise."
 
 
-def _chosen(known: progress.Progress, file: Path | None, name: str) -> tuple[Exercise, Path]:
+def _chosen(file: Path | None, name: str) -> tuple[Exercise, Path]:
     """Return which exercise and file to check."""
     if file is not None:
         try:
@@ -184,13 +223,11 @@ def _chosen(known: progress.Progress, file: Path | None, name: str) -> tuple[Exe
                 raise
             why = f"The name of {file} tells no exercise"
             raise RefusedError(f"{why}: name it with --exercise SLUG; `nnx-state practice list` shows them.") from None
-    if name:
-        chosen = exercise(name)
-    else:
-        begun = [one for one in exercises() if known.of(one.slug).file]
-        chosen = next((one for one in begun if not known.of(one.slug).passed), begun[-1] if begun else exercises()[0])
+    known = progress.load()
+    chosen = exercise(name or known.last_begun() or SLUGS[0])
     if not (kept := known.of(chosen.slug).file):
-        raise RefusedError(f"{chosen.slug} was never started: `nnx-state practice start {chosen.slug}` does that.")
+        why = f"{chosen.slug} was never started: `nnx-state practice start {chosen.slug}` does that."
+        raise RefusedError(_with_notice(known, why))
     return chosen, Path(kept)
 
 

@@ -1,0 +1,230 @@
+"""Whatever an attempt starts ends with its check, also when the one that checks is ended itself; no folder stays.
+
+Where no verdict is asked for, the process runs the text of the attempt alone, which needs no JAX.
+"""
+
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import filelock
+import pytest
+
+from nnx_state._outcome import RefusedError
+from nnx_state.practice import running, scratch
+from nnx_state.practice.channel import Question
+from nnx_state.practice.exercises import exercise
+from nnx_state.practice.grading import grade, grade_source
+
+SEED = exercise("multi-param")
+ALONE = running.PROGRAM.replace(
+    "keeper.main()", "keeper._answer = lambda question: exec(question.text, {}); keeper.main()"
+)
+LONG = "import time\ntime.sleep(600)"
+STARTED = f"""\
+import os, signal, subprocess, sys
+
+def deaf():
+    for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
+
+def start(name, **how):
+    started = subprocess.Popen([sys.executable, "-c", {LONG!r}], **how)
+    with open(name + ".new", "w") as file:
+        file.write(str(started.pid))
+    os.replace(name + ".new", name)
+
+os.chdir(FOLDER)
+start("child")
+start("session", start_new_session=True)
+start("deaf", start_new_session=True, preexec_fn=deaf)
+if not os.fork():
+    os.setsid()
+    if not os.fork():
+        start("double fork")
+    os._exit(0)
+while len([name for name in os.listdir() if not name.endswith(".new")]) < 4:
+    pass
+open("all", "w").close()
+"""
+FOREVER = "while True: pass\n"
+
+
+@pytest.fixture
+def started(tmp_path):
+    """Return the folder in which an attempt names what it has started."""
+    folder = tmp_path / "started"
+    folder.mkdir()
+    return folder
+
+
+def starting(started, more=""):
+    """Return an attempt that starts processes in four ways, each of which would stay for ten minutes."""
+    return STARTED.replace("FOLDER", repr(str(started))) + more
+
+
+def all_ended(started):
+    """Tell whether nothing that an attempt has started is running."""
+    numbers = [path.read_text() for path in started.iterdir() if path.name != "all"]
+    assert len(numbers) == 4
+    return not any(map(is_running, numbers))
+
+
+def ran(text, folder, limit=60.0):
+    """Run an attempt alone."""
+    folder = folder / "run"
+    (folder / "work").mkdir(parents=True)
+    return running.run(Question(SEED.module, str(folder / SEED.filename), text, str(folder), limit))
+
+
+@pytest.fixture
+def alone(monkeypatch):
+    """Let the text of an attempt run without checks."""
+    monkeypatch.setattr(running, "PROGRAM", ALONE)
+
+
+def wait_for(condition):
+    end = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < end
+
+
+def is_running(number):
+    """Tell whether a process is there and has not ended."""
+    try:
+        return Path(f"/proc/{number}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def folders():
+    return set(Path(tempfile.gettempdir()).glob(f"{scratch.PREFIX}*"))
+
+
+@pytest.fixture(autouse=True)
+def temporary(tmp_path, monkeypatch):
+    """Let temporary folders be made apart from those of other programs."""
+    folder = tmp_path / "temporary"
+    folder.mkdir()
+    monkeypatch.setenv("TMPDIR", str(folder))
+    monkeypatch.setattr(tempfile, "tempdir", None)
+    yield folder
+    tempfile.tempdir = None
+
+
+def test_what_an_attempt_started_has_ended_with_its_check(started):
+    assert grade_source(SEED, starting(started, SEED.solution)).passed
+    assert all_ended(started)
+    assert folders() == set()
+
+
+@pytest.mark.parametrize(
+    ("end", "code"), [("os._exit(3)", 3), ("os.kill(os.getpid(), signal.SIGSEGV)", -signal.SIGSEGV), ("1 / 0", 1)]
+)
+def test_however_an_attempt_ends_what_it_started_has_ended(end, code, started, alone, tmp_path):
+    assert ran(starting(started, end), tmp_path).code == code
+    assert all_ended(started)
+
+
+def test_an_attempt_that_does_not_end_itself_is_ended(alone, tmp_path):
+    assert ran(FOREVER, tmp_path, limit=0.5 - running.GRACE).code is None
+
+
+def test_an_attempt_ends_when_its_keeper_is_killed(alone, tmp_path):
+    code = f"import os, pathlib, signal\npathlib.Path({str(tmp_path / 'self')!r}).write_text(str(os.getpid()))\n"
+    assert ran(f"{code}os.kill(os.getppid(), signal.SIGKILL)\n{FOREVER}", tmp_path).code == -signal.SIGKILL
+    wait_for(lambda: not is_running((tmp_path / "self").read_text()))
+
+
+def test_threads_that_never_end_hold_nothing_up():
+    code = "import threading\nthreading.Thread(target=threading.Event().wait).start()\n"
+    assert grade_source(SEED, code + SEED.solution).passed
+
+
+def test_of_two_processes_that_go_on_as_the_check_one_tells(tmp_path):
+    assert grade_source(SEED, f"import os\nos.fork()\n{SEED.solution}").passed
+
+
+PARENT = """\
+import sys, pathlib
+from nnx_state import cli
+from nnx_state.practice import running
+if {alone}:
+    running.PROGRAM = {program!r}
+sys.argv = ["nnx-state", "practice", "check", {path!r}]
+cli.main()
+"""
+
+
+def checking(started, tmp_path, alone=True):
+    """Start the command line on an attempt that never ends, and wait until all that it starts is there."""
+    path = tmp_path / SEED.filename
+    path.write_text(starting(started, FOREVER), "utf-8")
+    program = PARENT.format(alone=alone, program=ALONE, path=str(path))
+    parent = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    wait_for((started / "all").exists)
+    assert folders()
+    return parent
+
+
+@pytest.mark.parametrize(
+    ("how", "alone"), [(signal.SIGTERM, True), (signal.SIGHUP, True), (signal.SIGKILL, True), (signal.SIGKILL, False)]
+)
+def test_all_ends_when_the_one_that_checks_is_ended(how, alone, started, tmp_path):
+    with checking(started, tmp_path, alone) as parent:
+        parent.send_signal(how)
+        assert parent.wait() == -how
+    wait_for(lambda: all_ended(started) and not folders())
+
+
+def test_ctrl_c_ends_a_check_without_a_traceback(started, tmp_path):
+    with checking(started, tmp_path) as parent:
+        parent.send_signal(signal.SIGINT)
+        assert parent.communicate()[0] == b""
+        assert parent.returncode == 130
+    assert all_ended(started)
+    assert folders() == set()
+
+
+def test_ctrl_c_ends_the_start_without_a_traceback():
+    program = "import os, signal, nnx_state.__main__\nos.kill(os.getpid(), signal.SIGINT)\nprint('on')"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (-signal.SIGINT, "", "")
+
+
+def test_a_folder_that_stayed_goes_at_the_next_start(temporary):
+    left, held, foreign, empty, new = (
+        temporary / f"{scratch.PREFIX}{name}" for name in ("left", "held", "foreign", "empty", "new")
+    )
+    for folder in (left, held, foreign, empty, new):
+        folder.mkdir()
+    for folder in (left, held):
+        (folder / scratch.MARK).touch()
+        (folder / "work").mkdir()
+    (foreign / scratch.MARK).write_text("somebody's", "utf-8")
+    (temporary / f"{scratch.PREFIX}link").symlink_to(foreign)
+    os.utime(foreign, (0, 0))
+    os.utime(empty, (0, 0))
+    with filelock.FileLock(held / scratch.MARK), scratch.folder() as made:
+        assert set(temporary.iterdir()) == {held, foreign, new, made, temporary / f"{scratch.PREFIX}link"}
+    assert (foreign / scratch.MARK).read_text("utf-8") == "somebody's"
+
+
+def test_a_folder_that_cannot_be_made_is_told(monkeypatch, tmp_path):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "nowhere"))
+    path = tmp_path / SEED.filename
+    path.write_text(SEED.solution, "utf-8")
+    with pytest.raises(
+        RefusedError, match=r"No folder can be made in .*nowhere: No such file or directory\. Make room"
+    ):
+        grade(SEED, path)
+
+
+def test_a_python_that_cannot_be_started_is_told(monkeypatch, tmp_path):
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
+    with pytest.raises(RefusedError, match=r"Python cannot be started: .*/python: No such file or directory"):
+        grade_source(SEED, SEED.solution)
