@@ -3,15 +3,17 @@
 import contextlib
 import inspect
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 from flax import nnx
 
+from nnx_state.practice import habits
 from nnx_state.practice.findings import Finding
-from nnx_state.practice.lines import first_line
+from nnx_state.practice.lines import first_line, raising_line
+from nnx_state.practice.origins import borrowed_from, is_of_nnx
 from nnx_state.practice.values import describe, listed
 
 
@@ -54,9 +56,19 @@ class Attempt:
 
     @contextlib.contextmanager
     def does(self, what: str) -> Iterator[None]:
-        """Name what is being tried, such as `model(x)`, while it is tried; where it fails, the name stays."""
+        """Name what is being tried, such as `model(x)`, while it is tried; where it fails, the name stays.
+
+        Raises:
+            Stop: If it fails by a habit from another library.
+        """
         self.calling = what
-        yield
+        try:
+            yield
+        except (AttributeError, TypeError) as error:
+            line = raising_line(self.path, error)
+            if line and (habit := habits.in_error(error, line)):
+                raise Stop(habit) from None
+            raise
         self.calling = ""
 
     def call(self, what: str, **names: Any) -> Any:
@@ -74,8 +86,8 @@ class Attempt:
             defined = [f"`{other}`" for other, value in vars(self.module).items() if _made_in(value, self.module)]
             raise Stop(Finding("absent", name, seen=f"the file defines {listed(defined)}", expected=f"`{name}`"))
         value = getattr(self.module, name)
-        if (getattr(value, "__module__", None) or "").partition(".")[0] == "nnx_state":
-            seen = f"`{name}` comes from {value.__module__}"
+        if origin := borrowed_from(value, self.path):
+            seen = f"`{name}` comes from {origin}"
             raise Stop(Finding("borrowed", name, seen, f"`{name}` is written in this file", self.line(name)))
         return value
 
@@ -99,8 +111,8 @@ class Attempt:
                 raise Stop(Finding("arguments", name, seen, wanted, self.line(name))) from None
         return value  # type: ignore[no-any-return]
 
-    def module_class(self, name: str) -> type[nnx.Module]:
-        """Return a class of the attempt that is an `nnx.Module`.
+    def module_class(self, name: str, *parameters: str) -> type[nnx.Module]:
+        """Return a class of the attempt that is an `nnx.Module`, and is made from arguments of these names.
 
         Raises:
             Stop: If there is none.
@@ -109,6 +121,12 @@ class Attempt:
         if not (isinstance(value, type) and issubclass(value, nnx.Module)):
             seen = _ancestry(value) if isinstance(value, type) else describe(value)
             raise Stop(Finding("not-module", name, seen, f"`class {name}(nnx.Module)`", self.line(name)))
+        signature = inspect.signature(value.__init__)  # that of the class is its metaclass's, which takes anything
+        if habit := habits.in_class(value, parameters, signature.parameters):
+            raise Stop(replace(habit, line=self.line(habit.about, name) or self.line("__init__", name)))
+        if parameters and value.__init__ is object.__init__:
+            seen, wanted = f"`{name}` has no `__init__`", f"`{name}({', '.join(parameters)})`"
+            raise Stop(Finding("no-init", name, seen, wanted, self.line(name)))
         return value
 
     def variable_type(self, name: str) -> type[nnx.Variable[Any]]:
@@ -130,7 +148,7 @@ class Attempt:
             Stop: If there is none.
         """
         value = self.variable_type(name)
-        if value.__module__.startswith("flax."):
+        if is_of_nnx(value):
             seen = f"it is nnx.{value.__name__}"
             raise Stop(Finding("not-own", name, seen, "a class of its own", self.line(name)))
         return value

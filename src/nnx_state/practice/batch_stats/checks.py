@@ -54,7 +54,7 @@ def build(attempt: Attempt) -> Any:
 
 def names(attempt: Attempt) -> Iterator[Finding]:
     """What the problem asks for is there."""
-    if issubclass(attempt.module_class("Norm"), nnx.BatchNorm):
+    if issubclass(attempt.module_class("Norm", "features", "momentum"), nnx.BatchNorm):
         seen = "`Norm` is an nnx.BatchNorm"
         raise Stop(Finding("library", "Norm", seen, "a layer written in this file", attempt.line("Norm")))
     attempt.function("evaluate", "model", "x")

@@ -51,7 +51,7 @@ def build(attempt: Attempt) -> Any:
 def names(attempt: Attempt) -> Iterator[Finding]:
     """What the problem asks for is there, and the two types are told apart."""
     types = {name: attempt.own_variable_type(name) for name in ("Buffer", "Scratch")}
-    attempt.module_class("Centered")
+    attempt.module_class("Centered", "features")
     attempt.function("to_save", "model")
     for name, other in (("Scratch", "Buffer"), ("Buffer", "Scratch")):
         if issubclass(types[name], types[other]):

@@ -48,7 +48,7 @@ def build(attempt: Attempt, seed: int = 2, bias: bool = True, filled: bool = Fal
 
 def names(attempt: Attempt) -> Iterator[Finding]:
     """What the problem asks for is there."""
-    attempt.module_class("Adapter")
+    attempt.module_class("Adapter", "base", "rank", "alpha", "rngs")
     attempt.function("fine_tune", "model", "tx", "loss_fn", "steps")
     attempt.function("merged", "adapter")
     yield from ()

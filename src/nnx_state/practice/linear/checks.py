@@ -35,12 +35,11 @@ def build(attempt: Attempt, in_features: int = IN, out_features: int = OUT, seed
 
 
 def names(attempt: Attempt) -> Iterator[Finding]:
-    """What the problem asks for is there."""
-    layer = attempt.module_class("Linear")
+    """The layer is there; the function, which uses it, is looked for last."""
+    layer = attempt.module_class("Linear", "in_features", "out_features", "rngs")
     if issubclass(layer, nnx.Linear):
         line = attempt.line("Linear")
         raise Stop(Finding("ready-made", "Linear", "it is or inherits nnx.Linear", "a layer of your own", line))
-    attempt.function("linear_forward", "seed", "x", "features")
     yield from ()
 
 
@@ -125,6 +124,7 @@ def forward(attempt: Attempt) -> Iterator[Finding]:
 
 def function(attempt: Attempt) -> Iterator[Finding]:
     """The function builds the layer from the seed and returns its output."""
+    attempt.function("linear_forward", "seed", "x", "features")
     x, line = ramp(-1.0, 1.0, IN), attempt.line("linear_forward")
     if not _has_kernel(build(attempt)):
         return

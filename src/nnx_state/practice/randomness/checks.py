@@ -68,7 +68,7 @@ def masks(outputs: Any) -> int:
 
 def names(attempt: Attempt) -> Iterator[Finding]:
     """The class and the functions are there."""
-    attempt.module_class("Dropout")
+    attempt.module_class("Dropout", "rate", "rngs")
     attempt.function("call", "model", "x")
     attempt.function("per_example", "model", "batch")
     attempt.function("save", "model")

@@ -84,7 +84,7 @@ def names(attempt: Attempt) -> Iterator[Finding]:
     """The functions and the class are there."""
     attempt.function("ensemble", "make", "size", "rngs")
     attempt.function("predict", "models", "x")
-    attempt.module_class("Deep")
+    attempt.module_class("Deep", "features", "depth", "rngs")
     yield from ()
 
 
