@@ -33,10 +33,11 @@ ATTRIBUTES = {
     "make_rng": ("of-linen", "a key of the streams: `rngs.params()`"),
     "is_initializing": ("of-linen", "nothing: a module of NNX is whole after `__init__`"),
     "is_mutable_collection": ("of-linen", "nothing: a Variable can be written wherever the module is"),
+    "apply_gradients": ("of-linen", "`optimizer.update(model, grads)`"),
     "init": ("of-linen", "nothing: a module of NNX holds its values"),
     "apply": ("of-linen", "a call of the module: `model(x)`"),
 }
-LACKS = re.compile(r"'([\w.]+)' object has no attribute '(\w+)'")
+LACKS = re.compile(r"has no attribute '?(\w+)'?")
 NO_KEY = re.compile(r"unexpected PRNG key type <class '[\w.]+\.(Rngs|RngStream)'>")
 
 
@@ -69,7 +70,7 @@ def in_error(error: BaseException, line: int | None) -> Finding | None:
     if isinstance(error, TypeError) and (found := NO_KEY.search(said)):
         seen = f"a function of `jax.random` gets an `nnx.{found[1]}` itself"
         return Finding("as-key", "rngs", seen, "one key, as a call of the stream gives it: `rngs.params()`", line)
-    if isinstance(error, AttributeError) and (found := LACKS.search(said)) and found[2] in ATTRIBUTES:
-        whose, instead = ATTRIBUTES[found[2]]
-        return Finding(whose, found[2], f"`.{found[2]}` raised {told(error)}", instead, line)
+    if isinstance(error, AttributeError) and (found := LACKS.search(said)) and found[1] in ATTRIBUTES:
+        whose, instead = ATTRIBUTES[found[1]]
+        return Finding(whose, found[1], f"`.{found[1]}` raised {told(error)}", instead, line)
     return None

@@ -34,7 +34,8 @@ class Attempt:
         source: its text.
         module: its names, once it has run.
         calling: what is being tried, for the message if it fails.
-        found: what each stage has found so far.
+        found: what each stage has found so far, by its function without decorators.
+        ended: the parts of the stages that a `Stop` has ended.
     """
 
     path: Path
@@ -42,17 +43,18 @@ class Attempt:
     module: ModuleType
     calling: str = ""
     found: dict["Stage", list[Finding]] = field(default_factory=dict)
+    ended: set[tuple["Stage", ...]] = field(default_factory=set)
 
     def run(self, stage: "Stage") -> Iterator[Finding]:
         """Yield what a stage of the checks finds, and keep it for the stages after it."""
-        self.found[stage] = []
+        found = self.found[inspect.unwrap(stage)] = []
         for finding in stage(self):
-            self.found[stage].append(finding)
+            found.append(finding)
             yield finding
 
     def sound(self, *stages: "Stage") -> bool:
         """Tell whether none of these stages has found anything."""
-        return not any(self.found.get(stage) for stage in stages)
+        return not any(self.found.get(inspect.unwrap(stage)) for stage in stages)
 
     @contextlib.contextmanager
     def does(self, what: str) -> Iterator[None]:
@@ -64,12 +66,20 @@ class Attempt:
         self.calling = what
         try:
             yield
-        except (AttributeError, TypeError) as error:
-            line = raising_line(self.path, error)
-            if line and (habit := habits.in_error(error, line)):
-                raise Stop(habit) from None
+        except Exception as error:
+            self.stop_at_habit(error)
             raise
         self.calling = ""
+
+    def stop_at_habit(self, error: Exception) -> None:
+        """End the checks if a line of the attempt has raised an error by a habit from another library.
+
+        Raises:
+            Stop: If one has.
+        """
+        line = raising_line(self.path, error)
+        if line and (habit := habits.in_error(error, line)):
+            raise Stop(habit) from None
 
     def call(self, what: str, **names: Any) -> Any:
         """Return the value of an expression in the names of the attempt and these; its text is named if it fails."""

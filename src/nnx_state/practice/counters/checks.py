@@ -49,10 +49,9 @@ def build(attempt: Attempt) -> Any:
 
 
 def names(attempt: Attempt) -> Iterator[Finding]:
-    """What the problem asks for is there, and the two types are told apart."""
+    """The module and the two types are there and told apart; `to_save` is looked for last."""
     types = {name: attempt.own_variable_type(name) for name in ("Buffer", "Scratch")}
     attempt.module_class("Centered", "features")
-    attempt.function("to_save", "model")
     for name, other in (("Scratch", "Buffer"), ("Buffer", "Scratch")):
         if issubclass(types[name], types[other]):
             seen = f"`issubclass({name}, {types[other].__name__})`"
@@ -142,6 +141,7 @@ def compiled(attempt: Attempt) -> Iterator[Finding]:
 
 def saving(attempt: Attempt) -> Iterator[Finding]:
     """What is to be saved is all but the Scratch, in any model."""
+    attempt.function("to_save", "model")
     scratch, line = attempt.module.Scratch, attempt.line("to_save")
     model = Holder(build(attempt), scratch)
     leaves = held(model)
