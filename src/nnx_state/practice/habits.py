@@ -33,6 +33,8 @@ ATTRIBUTES = {
     "ModuleDict": ("of-pytorch", "`nnx.Dict(…)`"),
     "Parameter": ("of-pytorch", "`nnx.Param(…)`"),
     "register_module": ("of-pytorch", "an attribute that holds the module"),
+    "to": ("of-pytorch", "`jax.device_put(x, …)`, or a mesh"),
+    "cuda": ("of-pytorch", "`jax.device_put(x, …)`, or a mesh"),
     "no_grad": ("of-pytorch", "nothing: no gradient is taken unless `nnx.grad` is called"),
     "view": ("of-pytorch", "`array.reshape(…)`"),
     "param": ("of-linen", "a Param, made in `__init__`: `self.name = nnx.Param(…)`"),
@@ -44,12 +46,29 @@ ATTRIBUTES = {
     "Dense": ("of-linen", "`nnx.Linear(inputs, outputs, rngs=rngs)`"),
     "filter_jit": ("of-equinox", "`nnx.jit`"),
     "filter_grad": ("of-equinox", "`nnx.grad`"),
+    "partition": ("of-equinox", "`nnx.split(model, filter, ...)`"),
+    "combine": ("of-equinox", "`nnx.merge(graphdef, state, …)`"),
+    "tree_at": ("of-equinox", "a write into the Variable: `variable[...] = array`"),
     "filter_vmap": ("of-equinox", "`nnx.vmap`"),
     "apply_gradients": ("of-linen", "`optimizer.update(model, grads)`"),
     "init": ("of-linen", "nothing: a module of NNX holds its values"),
     "apply": ("of-linen", "a call of the module: `model(x)`"),
 }
+
+# Keywords of functions and layers, in the same way.
+KEYWORDS = {
+    "dim": ("of-pytorch", "the keyword `axis`"),
+    "keepdim": ("of-pytorch", "the keyword `keepdims`"),
+    "bias": ("of-pytorch", "the keyword `use_bias`"),
+    "device": ("of-pytorch", "`jax.device_put(x, …)`, or a mesh"),
+    "variable_axes": ("of-linen", "`in_axes=nnx.StateAxes({…})`"),
+    "variable_broadcast": ("of-linen", "`in_axes=nnx.StateAxes({…})`, with None for what is shared"),
+    "mutable": ("of-linen", "nothing: what a call writes is in the model afterwards"),
+    "key": ("of-equinox", "the keyword `rngs`, or a call such as `rngs.params()` where a key is wanted"),
+    "donate": ("of-equinox", "the keyword `donate_argnums`"),
+}
 LACKS = re.compile(r"has no attribute '?(\w+)'?")
+UNKNOWN = re.compile(r"got an unexpected keyword argument '(\w+)'")
 NO_KEY = re.compile(r"unexpected PRNG key type <class '[\w.]+\.(Rngs|RngStream)'>")
 
 
@@ -82,6 +101,9 @@ def in_error(error: BaseException, line: int | None) -> Finding | None:
     if isinstance(error, TypeError) and (found := NO_KEY.search(said)):
         seen = f"a function of `jax.random` gets an `nnx.{found[1]}` itself"
         return Finding("as-key", "rngs", seen, "one key, as a call of the stream gives it: `rngs.params()`", line)
+    if isinstance(error, TypeError) and (found := UNKNOWN.search(said)) and found[1] in KEYWORDS:
+        whose, instead = KEYWORDS[found[1]]
+        return Finding(whose, found[1], f"the keyword `{found[1]}` raised {told(error)}", instead, line)
     if isinstance(error, AttributeError) and (found := LACKS.search(said)) and found[1] in ATTRIBUTES:
         whose, instead = ATTRIBUTES[found[1]]
         return Finding(whose, found[1], f"`.{found[1]}` raised {told(error)}", instead, line)

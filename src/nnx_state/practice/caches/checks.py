@@ -2,7 +2,7 @@
 
 First the forward pass of `CausalMean`, without a cache; then the cache that `init_cache` makes, the tokens one by one,
 plain and compiled, and one token too many. Last `keep` and `reorder`, with a layer of the checks, so that they are
-checked whatever is wrong with `CausalMean`. No two sizes of an array are equal, so that axes cannot be mistaken for each other.
+checked whatever is wrong with `CausalMean`. No two sizes of an array are equal: axes cannot be mistaken for each other.
 """
 
 import itertools

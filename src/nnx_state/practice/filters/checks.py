@@ -1,8 +1,9 @@
 """Checks of the exercise Filters.
 
 The two filters are asked about each leaf of one model, whose leaves have names and classes that are easily mistaken
-for each other; then they are compared with each other, with what they are made from, and hashed. Then `sizes` counts the groups of that model, and last it is given
-filters that leave something over.
+for each other; then they are compared with each other, with what they are made from, and hashed. Then `sizes` counts
+the groups of that model, and last it is given filters that leave something over. Each of the three is checked whatever
+is wrong with the others.
 """
 
 from collections.abc import Collection, Iterator
