@@ -12,7 +12,7 @@ from flax import nnx
 
 from nnx_state.practice import habits
 from nnx_state.practice.findings import Finding
-from nnx_state.practice.lines import first_line, raising_line
+from nnx_state.practice.lines import changing_line, first_line, making_line, raising_line
 from nnx_state.practice.origins import borrowed_from, is_of_nnx
 from nnx_state.practice.values import describe, listed
 
@@ -164,13 +164,27 @@ class Attempt:
         return value
 
     def line(self, name: str, within: str = "") -> int | None:
-        """Return the first line that defines or writes a name or an attribute of that name.
+        """Return the line that defines or writes a name: the first one, or where `__init__` sets an attribute last.
 
         Args:
             name: such as `MultiParam`, `multi_param_forward` or `count`.
-            within: the class or function to look in, anywhere in the file by default.
+            within: the class or function to look in, anywhere in the file by default. What a class of the file does not
+                write itself may come from a base, and is looked for everywhere.
         """
-        return first_line(self.source, name, within)
+        found = making_line(self.source, name, within) if within else None
+        found = found or first_line(self.source, name, within)
+        if found or not isinstance(getattr(self.module, within, None), type):
+            return found
+        return first_line(self.source, name)
+
+    def changing_line(self, name: str, replaces: bool = False) -> int | None:
+        """Return the line of a call that writes an attribute, or that of `__call__` if none is found.
+
+        Args:
+            name: the attribute.
+            replaces: whether another object is put into it, and not a number into its Variable.
+        """
+        return changing_line(self.source, name, replaces) or self.line("__call__")
 
 
 Stage = Callable[[Attempt], Iterator[Finding]]

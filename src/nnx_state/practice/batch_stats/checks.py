@@ -107,6 +107,7 @@ def training(attempt: Attempt) -> Iterator[Finding]:
         if getattr(norm, name) is not before[name]:
             seen = f"after a call, {describe(getattr(norm, name))} stands in `{name}`"
             measured = f"After one call, `nnx.state(norm, nnx.BatchStat)` finds {found_by(norm, nnx.BatchStat)}."
+            line = attempt.changing_line(name, replaces=True)
             raise Stop(Finding("replaced", "averages", seen, "the BatchStat from before", line, measured))
     for name, old, batch in (("mean", MEAN, X.mean(axis=0)), ("var", VAR, X.var(axis=0))):
         now = np.asarray(content(getattr(norm, name)))

@@ -111,7 +111,10 @@ def decoding(attempt: Attempt) -> Iterator[Finding]:
         y = attempt.call("model.decode(x)", model=model, x=token(place))
         for name, variable in own.items():
             if (now := getattr(model, name)) is not variable:
-                seen = f"after a token, {describe(now)} stands in `{name}`"
+                seen, line = (
+                    f"after a token, {describe(now)} stands in `{name}`",
+                    attempt.changing_line(name, replaces=True),
+                )
                 raise Stop(Finding("replaced", "cache", seen, "the Cache from before", line))
         _stored(attempt, model, place)
         if not isinstance(y, jax.Array) or y.shape != (BATCH, FEATURES):

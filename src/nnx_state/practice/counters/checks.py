@@ -98,7 +98,7 @@ def calls(attempt: Attempt) -> Iterator[Finding]:
         if getattr(model, name) is not kept[name]:
             seen = f"after a call, {describe(getattr(model, name))} stands in it"
             measured = f"What held the old Variable still reads {numbers(content(kept[name]))} after three calls."
-            line = attempt.line(name, "__call__")
+            line = attempt.changing_line(name, replaces=True)
             yield Finding("replaced", name, seen, "the Variable from before", line, measured)
             wrong.add(name)
     for name in [name for name in ("calls", "last", "mean") if name not in wrong]:
@@ -251,8 +251,7 @@ def _not_updated(attempt: Attempt, name: str, now: Any) -> Finding:
     if name == "mean" and not np.isfinite(now).all():
         kind = "nan"
     seen = f"after the inputs 1, 2 and 9 it is {numbers(now)}"
-    line = attempt.line(name, "__call__")
-    return Finding(kind, name, seen, numbers(AFTER[name]), line or attempt.line("__call__"))
+    return Finding(kind, name, seen, numbers(AFTER[name]), attempt.changing_line(name))
 
 
 def _result(attempt: Attempt, y: Any, before: Any, mean: Any) -> Iterator[Finding]:

@@ -97,11 +97,12 @@ def call(attempt: Attempt) -> Iterator[Finding]:
     constant = True
     for name in [name for name in START if name not in wrong]:
         now = getattr(model, name)
-        line = attempt.line(name, "__call__") or attempt.line("__call__")
+        line = attempt.changing_line(name)
         wanted = before[name] + {"calls": 1, "total": X}.get(name, 0)
         if isinstance(kept[name], nnx.Variable) and now is not kept[name]:
             seen = f"{describe(now)} stands in it"
             measured = f"What held the old Variable still reads {numbers(before[name])} after the call."
+            line = attempt.changing_line(name, replaces=True)
             yield Finding("replaced", name, seen, "the Variable from before", line, measured)
             continue
         if close(content(now), wanted):

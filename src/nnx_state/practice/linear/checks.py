@@ -111,8 +111,9 @@ def forward(attempt: Attempt) -> Iterator[Finding]:
     put(layer, "kernel", known)
     kept = layer.kernel
     y = attempt.call("layer(x)", layer=layer, x=jnp.array(X))
-    line = attempt.line("kernel", "__call__") or attempt.line("__call__")
+    line = attempt.changing_line("kernel")
     if layer.kernel is not kept:
+        line = attempt.changing_line("kernel", replaces=True)
         yield Finding("replaced", "kernel", f"after a call, {describe(layer.kernel)}", "the Param from before", line)
     elif not close(content(kept), known):
         seen = f"a call turns {numbers(known)} into {numbers(content(kept))}"

@@ -94,8 +94,9 @@ def forward(attempt: Attempt) -> Iterator[Finding]:
         yield Finding("in-place", "count", f"`+=` raised {error}", "no change", attempt.line("count", "__call__"))
         return
     for name in SHAPES:
-        now, line = getattr(model, name), attempt.line(name, "__call__")
+        now, line = getattr(model, name), attempt.changing_line(name)
         if isinstance(kept[name], nnx.Variable) and now is not kept[name]:
+            line = attempt.changing_line(name, replaces=True)
             seen = f"after a call, {describe(now)} stands in `{name}`"
             yield Finding("replaced", name, seen, "the Variable from before", line)
         elif not np.array_equal(content(now), before[name]):

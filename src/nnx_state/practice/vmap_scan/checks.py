@@ -228,6 +228,7 @@ def _running(attempt: Attempt, deep: Any) -> Iterator[Finding]:
         raise Stop(Finding(kind, "forward", f"it returns {spec(y)}", f"{list(X.shape)}", line))
     yield from _result(y, raw(deep.layers.kernel), raw(deep.layers.bias), line)
     if deep.calls is not calls:
+        line = attempt.changing_line("calls", replaces=True)
         raise Stop(Finding("replaced", "calls", f"then `calls` is {describe(deep.calls)}", "the Variable", line))
     now = content(deep.calls)
     if difference(now, np.array(DEPTH, np.int32)):
