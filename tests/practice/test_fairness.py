@@ -12,7 +12,7 @@ from nnx_state.practice.exercises import FOLDER, exercise
 from nnx_state.practice.formulas import formula_of
 from nnx_state.practice.grading import grade_source
 from nnx_state.practice.kernels import INPUTS, OUTPUTS, drawn
-from nnx_state.practice.lines import changing_line, first_line, making_line
+from nnx_state.practice.lines import changing_line, first_line, making_line, unwritten_line
 from nnx_state.practice.origins import borrowed_from, is_of_nnx
 from nnx_state.practice.values import close
 from workshop.attempts import forked
@@ -77,6 +77,16 @@ def test_the_line_that_replaces_a_variable_is_told_from_the_one_that_writes_into
     assert changing_line(PROGRAM, "mean", replaces=True) == 10
     assert changing_line(PROGRAM, "kept") == 14
     assert changing_line(PROGRAM, "kept", replaces=True) is None
+
+
+def test_a_body_of_three_dots_is_not_written_yet():
+    layer = "class Layer:\n    def __init__(self): ...\n"
+    function = 'def f(x):\n    """Say."""\n    ...\n'
+    source = f"class Empty(Variable): ...\n{layer}{function}"
+    assert unwritten_line(source, "Empty") is None
+    assert unwritten_line(source, "Layer") == 3
+    assert unwritten_line(source, "f") == 4
+    assert unwritten_line(f"{source}\n\ndef f(x):\n    return x\n", "f") is None
 
 
 def test_where_two_formulas_give_one_result_neither_is_named():

@@ -62,6 +62,26 @@ def changing_line(source: str, name: str, replaces: bool = False) -> int | None:
     return min((one.line for one in calls if name in (one.rebound if replaces else one.written)), default=None)
 
 
+def unwritten_line(source: str, name: str) -> int | None:
+    """Return the line of a function of a name, or of a method in a class of that name, whose body is `...` alone.
+
+    Args:
+        source: the text of the attempt.
+        name: the function or the class; of functions of one name the last one counts, as for Python.
+    """
+    named = [node for node in ast.parse(source).body if getattr(node, "name", "") == name]
+    for node in named[-1:]:
+        for function in [node, *(node.body if isinstance(node, ast.ClassDef) else [])]:
+            if isinstance(function, ast.FunctionDef) and all(map(_says_nothing, function.body)):
+                return function.lineno
+    return None
+
+
+def _says_nothing(node: ast.stmt) -> bool:
+    """Tell whether a statement is a docstring or `...`."""
+    return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
+
+
 def raising_line(path: Path, error: BaseException) -> int | None:
     """Return the last line of a file that an exception passed through, if it passed through one."""
     frames = traceback.extract_tb(error.__traceback__)

@@ -12,7 +12,7 @@ from flax import nnx
 
 from nnx_state.practice import habits
 from nnx_state.practice.findings import Finding
-from nnx_state.practice.lines import changing_line, first_line, making_line, raising_line
+from nnx_state.practice.lines import changing_line, first_line, making_line, raising_line, unwritten_line
 from nnx_state.practice.origins import borrowed_from, is_of_nnx
 from nnx_state.practice.values import describe, listed
 
@@ -90,7 +90,7 @@ class Attempt:
         """Return what the attempt calls by a name, which it must have made itself.
 
         Raises:
-            Stop: If there is none, or it comes from `nnx_state`.
+            Stop: If there is none, it comes from `nnx_state`, or a function of it is not written yet.
         """
         if not hasattr(self.module, name):
             defined = [f"`{other}`" for other, value in vars(self.module).items() if _made_in(value, self.module)]
@@ -99,6 +99,8 @@ class Attempt:
         if origin := borrowed_from(value, self.path):
             seen = f"`{name}` comes from {origin}"
             raise Stop(Finding("borrowed", name, seen, f"`{name}` is written in this file", self.line(name)))
+        if line := unwritten_line(self.source, name):
+            raise Stop(Finding("unfinished", seen="a function whose body is `...`", expected="its lines", line=line))
         return value
 
     def function(self, name: str, *parameters: str) -> Callable[..., Any]:
