@@ -93,7 +93,7 @@ class Attempt:
             Stop: If there is none, it comes from `nnx_state`, or a function of it is not written yet.
         """
         if not hasattr(self.module, name):
-            defined = [f"`{other}`" for other, value in vars(self.module).items() if _made_in(value, self.module)]
+            defined = [f"`{other}`" for other in vars(self.module) if first_line(self.source, other)]
             raise Stop(Finding("absent", name, seen=f"the file defines {listed(defined)}", expected=f"`{name}`"))
         value = getattr(self.module, name)
         if origin := borrowed_from(value, self.path):
@@ -192,11 +192,8 @@ class Attempt:
 Stage = Callable[[Attempt], Iterator[Finding]]
 
 
-def _made_in(value: Any, module: ModuleType) -> bool:
-    return getattr(value, "__module__", None) == module.__name__ and hasattr(value, "__name__")
-
-
 def _ancestry(cls: type) -> str:
-    base = next((base for base in cls.__mro__[1:] if base.__module__ != cls.__module__), object)
-    module = base.__module__.removesuffix(".module").replace("flax.linen", "Flax Linen's").replace("builtins", "")
+    foreign = (base for base in cls.__mro__[1:] if is_of_nnx(base) or base.__module__ != cls.__module__)
+    base = next(foreign, object)
+    module = "nnx" if is_of_nnx(base) else base.__module__.removesuffix(".module").replace("flax.linen", "Flax Linen's")
     return f"`{cls.__name__}` is a plain class" if base is object else f"`{cls.__name__}` is a {module}.{base.__name__}"
