@@ -1,5 +1,7 @@
 """What all exercises share to be fair: lines, formulas, origins, habits, and parts that do not hide each other."""
 
+from contextlib import closing
+from itertools import chain
 from types import ModuleType
 
 import numpy as np
@@ -15,7 +17,7 @@ from nnx_state.practice.kernels import INPUTS, OUTPUTS, drawn
 from nnx_state.practice.lines import changing_line, first_line, making_line, unwritten_line
 from nnx_state.practice.origins import borrowed_from, is_of_nnx
 from nnx_state.practice.values import close
-from workshop.attempts import forked
+from workshop.attempts import Reused
 
 PROGRAM = """\
 class Base:
@@ -53,13 +55,20 @@ BESIDE = [
 ]
 
 
+@pytest.fixture(scope="module")
+def reused():
+    """One process for all attempts."""
+    with closing(Reused()) as process:
+        yield process
+
+
 @pytest.mark.parametrize(("slug", "mistake", "definition"), BESIDE)
-def test_a_mistake_is_told_beside_a_part_that_is_missing(slug, mistake, definition):
+def test_a_mistake_is_told_beside_a_part_that_is_missing(slug, mistake, definition, reused):
     one = exercise(slug)
     source = one.wrong[mistake].source
     missing = definition.split()[1].rstrip("(:")
     assert source.count(definition) == 1
-    report = grade_source(one, source.replace(definition, definition.replace(missing, "Renamed")), runner=forked)
+    report = grade_source(one, source.replace(definition, definition.replace(missing, "Renamed")), runner=reused)
     names = [found.finding.name for found in report.found]
     assert {mistake, f"{missing}-absent"} <= set(names), f"{names}\n{report.printed}"
 
@@ -143,7 +152,7 @@ def test_what_is_borrowed_is_told_by_what_it_is(tmp_path):
 
 
 def test_no_attribute_of_another_library_is_one_of_nnx():
-    for name in habits.ATTRIBUTES:
+    for name in chain.from_iterable(habits.ATTRIBUTES.values()):
         owners = [owner for owner in (nnx.Module, nnx.Optimizer) if hasattr(owner, name)]
         assert owners == [], name
 

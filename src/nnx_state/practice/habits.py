@@ -7,66 +7,79 @@ from nnx_state.practice.findings import Finding, told
 
 VARIABLE = "a Variable: `self.name = nnx.Variable(…)`"
 
-# Methods that another library calls by name and NNX does not: whose they are, and which one NNX calls.
+# Methods that another library calls by name: whose they are, and which one NNX calls.
 METHODS = {"setup": ("of-linen", "__init__"), "forward": ("of-pytorch", "__call__")}
 
-# Attributes that modules and arrays have in another library: whose they are, and what does the work in NNX.
-ATTRIBUTES = {
-    "register_buffer": ("of-pytorch", VARIABLE),
-    "register_parameter": ("of-pytorch", "a Param: `self.name = nnx.Param(…)`"),
-    "training": ("of-pytorch", "an attribute that the problem names, or an argument"),
-    "parameters": ("of-pytorch", "`nnx.state(model, nnx.Param)`"),
-    "named_parameters": ("of-pytorch", "`nnx.to_flat_state(nnx.state(model, nnx.Param))`"),
-    "named_modules": ("of-pytorch", "`nnx.iter_modules(model)`"),
-    "state_dict": ("of-pytorch", "`nnx.state(model)`"),
-    "load_state_dict": ("of-pytorch", "`nnx.update(model, state)`"),
-    "backward": ("of-pytorch", "`nnx.grad` of a function of the model"),
-    "zero_grad": ("of-pytorch", "nothing: `nnx.grad` returns new gradients"),
-    "detach": ("of-pytorch", "`jax.lax.stop_gradient(x)`"),
-    "fill_": ("of-pytorch", "`variable[...] = jnp.full_like(variable[...], number)`"),
-    "copy_": ("of-pytorch", "`variable[...] = array`"),
-    "add_": ("of-pytorch", "`variable[...] += array`"),
-    "zero_": ("of-pytorch", "`variable[...] = jnp.zeros_like(variable[...])`"),
-    "mul_": ("of-pytorch", "`variable[...] *= number`"),
-    "lerp_": ("of-pytorch", "`variable[...] += share * (array - variable)`"),
-    "ModuleList": ("of-pytorch", "`nnx.List(…)`"),
-    "ModuleDict": ("of-pytorch", "`nnx.Dict(…)`"),
-    "Parameter": ("of-pytorch", "`nnx.Param(…)`"),
-    "register_module": ("of-pytorch", "an attribute that holds the module"),
-    "to": ("of-pytorch", "`jax.device_put(x, …)`, or a mesh"),
-    "cuda": ("of-pytorch", "`jax.device_put(x, …)`, or a mesh"),
-    "no_grad": ("of-pytorch", "nothing: no gradient is taken unless `nnx.grad` is called"),
-    "view": ("of-pytorch", "`array.reshape(…)`"),
-    "param": ("of-linen", "a Param, made in `__init__`: `self.name = nnx.Param(…)`"),
-    "variable": ("of-linen", f"{VARIABLE}, made in `__init__`"),
-    "make_rng": ("of-linen", "a key of the streams: `rngs.params()`"),
-    "is_initializing": ("of-linen", "nothing: a module of NNX is whole after `__init__`"),
-    "is_mutable_collection": ("of-linen", "nothing: a Variable can be written wherever the module is"),
-    "compact": ("of-linen", "an `__init__` that makes the layers"),
-    "Dense": ("of-linen", "`nnx.Linear(inputs, outputs, rngs=rngs)`"),
-    "filter_jit": ("of-equinox", "`nnx.jit`"),
-    "filter_grad": ("of-equinox", "`nnx.grad`"),
-    "partition": ("of-equinox", "`nnx.split(model, filter, ...)`"),
-    "combine": ("of-equinox", "`nnx.merge(graphdef, state, …)`"),
-    "tree_at": ("of-equinox", "a write into the Variable: `variable[...] = array`"),
-    "filter_vmap": ("of-equinox", "`nnx.vmap`"),
-    "apply_gradients": ("of-linen", "`optimizer.update(model, grads)`"),
-    "init": ("of-linen", "nothing: a module of NNX holds its values"),
-    "apply": ("of-linen", "a call of the module: `model(x)`"),
+# What modules, arrays and namespaces of another library have, and what does the work in NNX.
+ATTRIBUTES: dict[str, dict[str, str]] = {
+    "of-pytorch": {
+        "register_buffer": VARIABLE,
+        "register_parameter": "a Param: `self.name = nnx.Param(…)`",
+        "training": "an attribute that the problem names, or an argument",
+        "parameters": "`nnx.state(model, nnx.Param)`",
+        "named_parameters": "`nnx.to_flat_state(nnx.state(model, nnx.Param))`",
+        "named_modules": "`nnx.iter_modules(model)`",
+        "state_dict": "`nnx.state(model)`",
+        "load_state_dict": "`nnx.update(model, state)`",
+        "backward": "`nnx.grad` of a function of the model",
+        "zero_grad": "nothing: `nnx.grad` returns new gradients",
+        "detach": "`jax.lax.stop_gradient(x)`",
+        "fill_": "`variable[...] = jnp.full_like(variable[...], number)`",
+        "copy_": "`variable[...] = array`",
+        "add_": "`variable[...] += array`",
+        "zero_": "`variable[...] = jnp.zeros_like(variable[...])`",
+        "mul_": "`variable[...] *= number`",
+        "lerp_": "`variable[...] += share * (array - variable)`",
+        "ModuleList": "`nnx.List(…)`",
+        "ModuleDict": "`nnx.Dict(…)`",
+        "Parameter": "`nnx.Param(…)`",
+        "register_module": "an attribute that holds the module",
+        "to": "`jax.device_put(x, …)`, or a mesh",
+        "cuda": "`jax.device_put(x, …)`, or a mesh",
+        "no_grad": "nothing: no gradient is taken unless `nnx.grad` is called",
+        "view": "`array.reshape(…)`",
+    },
+    "of-linen": {
+        "param": "a Param, made in `__init__`: `self.name = nnx.Param(…)`",
+        "variable": f"{VARIABLE}, made in `__init__`",
+        "make_rng": "a key of the streams: `rngs.params()`",
+        "is_initializing": "nothing: a module of NNX is whole after `__init__`",
+        "is_mutable_collection": "nothing: a Variable can be written wherever the module is",
+        "compact": "an `__init__` that makes the layers",
+        "Dense": "`nnx.Linear(inputs, outputs, rngs=rngs)`",
+        "apply_gradients": "`optimizer.update(model, grads)`",
+        "init": "nothing: a module of NNX holds its values",
+        "apply": "a call of the module: `model(x)`",
+    },
+    "of-equinox": {
+        "filter_jit": "`nnx.jit`",
+        "filter_grad": "`nnx.grad`",
+        "partition": "`nnx.split(model, filter, ...)`",
+        "combine": "`nnx.merge(graphdef, state, …)`",
+        "tree_at": "a write into the Variable: `variable[...] = array`",
+        "filter_vmap": "`nnx.vmap`",
+    },
 }
 
 # Keywords of functions and layers, in the same way.
-KEYWORDS = {
-    "dim": ("of-pytorch", "the keyword `axis`"),
-    "keepdim": ("of-pytorch", "the keyword `keepdims`"),
-    "bias": ("of-pytorch", "the keyword `use_bias`"),
-    "device": ("of-pytorch", "`jax.device_put(x, …)`, or a mesh"),
-    "variable_axes": ("of-linen", "`in_axes=nnx.StateAxes({…})`"),
-    "variable_broadcast": ("of-linen", "`in_axes=nnx.StateAxes({…})`, with None for what is shared"),
-    "mutable": ("of-linen", "nothing: what a call writes is in the model afterwards"),
-    "key": ("of-equinox", "the keyword `rngs`, or a call such as `rngs.params()` where a key is wanted"),
-    "donate": ("of-equinox", "the keyword `donate_argnums`"),
+KEYWORDS: dict[str, dict[str, str]] = {
+    "of-pytorch": {
+        "dim": "the keyword `axis`",
+        "keepdim": "the keyword `keepdims`",
+        "bias": "the keyword `use_bias`",
+        "device": "`jax.device_put(x, …)`, or a mesh",
+    },
+    "of-linen": {
+        "variable_axes": "`in_axes=nnx.StateAxes({…})`",
+        "variable_broadcast": "`in_axes=nnx.StateAxes({…})`, with None for what is shared",
+        "mutable": "nothing: what a call writes is in the model afterwards",
+    },
+    "of-equinox": {
+        "key": "the keyword `rngs`, or a call such as `rngs.params()` where a key is wanted",
+        "donate": "the keyword `donate_argnums`",
+    },
 }
+
 LACKS = re.compile(r"has no attribute '?(\w+)'?")
 UNKNOWN = re.compile(r"got an unexpected keyword argument '(\w+)'")
 NO_KEY = re.compile(r"unexpected PRNG key type <class '[\w.]+\.(Rngs|RngStream)'>")
@@ -101,10 +114,16 @@ def in_error(error: BaseException, line: int | None) -> Finding | None:
     if isinstance(error, TypeError) and (found := NO_KEY.search(said)):
         seen = f"a function of `jax.random` gets an `nnx.{found[1]}` itself"
         return Finding("as-key", "rngs", seen, "one key, as a call of the stream gives it: `rngs.params()`", line)
-    if isinstance(error, TypeError) and (found := UNKNOWN.search(said)) and found[1] in KEYWORDS:
-        whose, instead = KEYWORDS[found[1]]
-        return Finding(whose, found[1], f"the keyword `{found[1]}` raised {told(error)}", instead, line)
-    if isinstance(error, AttributeError) and (found := LACKS.search(said)) and found[1] in ATTRIBUTES:
-        whose, instead = ATTRIBUTES[found[1]]
-        return Finding(whose, found[1], f"`.{found[1]}` raised {told(error)}", instead, line)
+    if isinstance(error, TypeError) and (found := UNKNOWN.search(said)):
+        return _known(KEYWORDS, found[1], f"the keyword `{found[1]}` raised {told(error)}", line)
+    if isinstance(error, AttributeError) and (found := LACKS.search(said)):
+        return _known(ATTRIBUTES, found[1], f"`.{found[1]}` raised {told(error)}", line)
+    return None
+
+
+def _known(habits: dict[str, dict[str, str]], name: str, seen: str, line: int | None) -> Finding | None:
+    """Return the finding for a name, if one of the libraries has it."""
+    for whose, names in habits.items():
+        if name in names:
+            return Finding(whose, name, seen, names[name], line)
     return None
