@@ -28,7 +28,7 @@ from nnx_state.practice.values import close, describe, numbers, ramp, raw, spec
 RATE, X = 0.25, np.arange(1.0, 65.0, dtype=np.float32).reshape(4, 16)
 SEEDS = {"params": 1, "dropout": 7}
 ROWS, FEWER, WIDTH = 8, 3, 32
-LOOP = 5  # Python functions for each row more; a compiled call alone runs dozens
+LOOP = 20  # Python functions for each row more: those of a map differ by a few, a compiled call runs many
 AXES = ("vmap was requested", "inconsistent sizes", "fold_in accepts", "No axis found", "Non-exhaustive", "axis spec")
 RAN: list[tuple[bool, int]] = []  # of each run of Noisy: whether it was traced, and the axes of its input
 
