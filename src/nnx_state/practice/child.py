@@ -4,6 +4,7 @@ import contextlib
 import faulthandler
 import functools
 import importlib
+import inspect
 import linecache
 import os
 import sys
@@ -59,13 +60,17 @@ def grade(question: Question, answers: int) -> None:
 def _graded(question: Question) -> Iterator[dict[str, Any]]:
     """Yield the entries: each stage as it begins, and each finding."""
     from nnx_state.practice.probe import Attempt, Stop
-    from nnx_state.practice.stages import is_apart
+    from nnx_state.practice.stages import part_of
 
     checks = importlib.import_module(f"nnx_state.practice.{question.module}.checks")
     path = Path(question.path)
     module = ModuleType(f"attempt_{path.stem}")  # the name hides no library
     attempt = Attempt(path, question.text, module, question.module, origins.answers(question.module))
+    ended = set()  # the parts in which a stage has ended the others
     for stage in (_load, *checks.STAGES):
+        if (part := part_of(stage)) in ended:
+            attempt.skipped.add(inspect.unwrap(stage))
+            continue
         yield {"stage": stage.__name__}
         try:
             yield from map(channel.found, attempt.run(stage))
@@ -74,10 +79,11 @@ def _graded(question: Question) -> Iterator[dict[str, Any]]:
             finding = stop.finding
         except BaseException as error:  # whatever it is, it is told
             finding = _ended(attempt, stage.__name__, error)
-        attempt.found[stage].append(finding)
+        attempt.found[inspect.unwrap(stage)].append(finding)
         yield channel.found(finding)
-        if not is_apart(stage):
+        if part is None:
             return
+        ended.add(part)
 
 
 def _load(attempt: Any) -> Iterator[Finding]:

@@ -25,7 +25,7 @@ def formula_of(
     otherwise: str = "formula",
     same: Callable[[Any, Any], bool] = close,
 ) -> str:
-    """Return the name of the first formula that gives what is seen.
+    """Return the name of the formula that gives what is seen; where two give it, neither is named.
 
     Args:
         seen: what the attempt has computed.
@@ -33,11 +33,12 @@ def formula_of(
         otherwise: the name where it is none of them.
         same: tells whether two results count as one.
     """
+    found = []
     for name, result in known.items():
         spellings = result if isinstance(result, tuple) else (result,)
         if any(same(seen, spelling) for spelling in spellings):
-            return name
-    return otherwise
+            found.append(name)
+    return found[0] if len(found) == 1 else otherwise
 
 
 def first_that_holds(cases: Mapping[str, Any], otherwise: str) -> str:

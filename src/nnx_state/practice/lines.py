@@ -3,7 +3,27 @@
 import ast
 import functools
 import traceback
+from dataclasses import dataclass
 from pathlib import Path
+
+BUILDERS = {"__init__", "__post_init__"}
+
+
+@dataclass(frozen=True)
+class Statement:
+    """One statement of an attempt.
+
+    Attributes:
+        line: its line, counted from 1.
+        written: the names that it defines or writes.
+        rebound: the attributes into which it puts another object; a write into a Variable puts none there.
+        around: the names of the classes and functions around it.
+    """
+
+    line: int
+    written: frozenset[str]
+    rebound: frozenset[str]
+    around: frozenset[str]
 
 
 def first_line(source: str, name: str, within: str = "") -> int | None:
@@ -14,8 +34,32 @@ def first_line(source: str, name: str, within: str = "") -> int | None:
         name: such as `MultiParam`, `multi_param_forward` or `count`.
         within: the class or function to look in, anywhere by default.
     """
-    lines = [line for line, written, around in _statements(source) if name in written and within in around]
+    lines = [one.line for one in _statements(source) if name in one.written and within in one.around]
     return min(lines, default=None)
+
+
+def making_line(source: str, name: str, within: str) -> int | None:
+    """Return the last line in which the `__init__` of a class sets an attribute: what it holds comes from there.
+
+    Args:
+        source: the text of the attempt.
+        name: the attribute.
+        within: the class.
+    """
+    inits = [one for one in _statements(source) if within in one.around and BUILDERS & one.around]
+    return max((one.line for one in inits if name in one.rebound), default=None)
+
+
+def changing_line(source: str, name: str, replaces: bool = False) -> int | None:
+    """Return the first line outside of any `__init__` that writes an attribute.
+
+    Args:
+        source: the text of the attempt.
+        name: the attribute.
+        replaces: whether the line has to put another object into it.
+    """
+    calls = [one for one in _statements(source) if not BUILDERS & one.around]
+    return min((one.line for one in calls if name in (one.rebound if replaces else one.written)), default=None)
 
 
 def raising_line(path: Path, error: BaseException) -> int | None:
@@ -31,14 +75,14 @@ def unfinished_line(tree: ast.Module) -> int | None:
 
 
 @functools.lru_cache(maxsize=4)  # of one attempt the line of many names is asked for
-def _statements(source: str) -> list[tuple[int, set[str], frozenset[str]]]:
-    """Return of each statement its line, the names that it writes, and the classes and functions around it."""
+def _statements(source: str) -> list[Statement]:
+    """Return each statement of a text."""
     found = []
     nodes: list[tuple[ast.AST, frozenset[str]]] = [(ast.parse(source), frozenset())]
     for node, outside in nodes:  # it grows while it is read
         around = outside | {getattr(node, "name", "")}  # the file itself is without a name
         if isinstance(node, ast.stmt):
-            found.append((node.lineno, _written(node), around))
+            found.append(Statement(node.lineno, frozenset(_written(node)), frozenset(_rebound(node)), around))
         nodes += [(child, around) for child in ast.iter_child_nodes(node)]
     return found
 
@@ -49,6 +93,21 @@ def _says_nothing(statement: ast.stmt) -> bool:
         case ast.Expr(value=ast.Constant()) | ast.Pass():
             return True
     return False
+
+
+def _rebound(node: ast.stmt) -> set[str]:
+    """Return the attributes into which a statement puts another object: `self.count = …`, not `self.count[...] = …`."""
+    match node:
+        case ast.Assign(targets=targets):
+            bound = targets
+        case ast.AugAssign(target=target) | ast.AnnAssign(target=target):
+            bound = [target]
+        case ast.Expr(value=ast.Call(func=ast.Name(id="setattr"), args=[_, ast.Constant(value=str(name)), *_])):
+            return {name}
+        case _:
+            return set()
+    parts = [part for target in bound for part in getattr(target, "elts", [target])]
+    return {part.attr for part in parts if isinstance(part, ast.Attribute)}
 
 
 def _written(node: ast.stmt) -> set[str]:

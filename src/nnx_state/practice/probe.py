@@ -3,16 +3,16 @@
 import contextlib
 import inspect
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import CodeType, ModuleType
 from typing import Any
 
 from flax import nnx
 
-from nnx_state.practice import origins
+from nnx_state.practice import habits, origins
 from nnx_state.practice.findings import Finding
-from nnx_state.practice.lines import first_line
+from nnx_state.practice.lines import changing_line, first_line, making_line, raising_line
 from nnx_state.practice.values import describe, listed
 
 
@@ -36,8 +36,8 @@ class Attempt:
         answers: what the lesson of the exercise defines, as `origins` knows it.
         code: what it was compiled to, once it has run.
         calling: what is being tried, for the message if it fails.
-        found: what each stage has found so far.
-        skipped: the stages that did not run, since what they need was not sound.
+        found: what each stage has found so far, by its function without decorators.
+        skipped: the stages that did not run, since what they need was not sound; without decorators, too.
     """
 
     path: Path
@@ -53,23 +53,29 @@ class Attempt:
 
     def run(self, stage: "Stage") -> Iterator[Finding]:
         """Yield what a stage of the checks finds, and keep it for the stages after it."""
-        self.found[stage] = []
+        found = self.found[inspect.unwrap(stage)] = []
         for finding in stage(self):
-            self.found[stage].append(finding)
+            found.append(finding)
             yield finding
 
     def sound(self, *stages: "Stage") -> bool:
         """Tell whether all of these stages have run and none has found anything."""
-        return not any(self.found.get(stage) or stage in self.skipped for stage in stages)
+        undecorated = map(inspect.unwrap, stages)
+        return not any(self.found.get(stage) or stage in self.skipped for stage in undecorated)
 
     @contextlib.contextmanager
     def does(self, what: str) -> Iterator[None]:
-        """Name what is being tried, such as `model(x)`, while it is tried; where it fails, the name stays."""
+        """Name what is being tried, such as `model(x)`, while it is tried; where it fails, the name stays.
+
+        Raises:
+            Stop: If it fails by a habit from another library.
+        """
         self.calling = what
         try:
             yield
         except BaseException as error:
             self._failure = what, error
+            self.stop_at_habit(error)
             raise
         self.calling = ""
 
@@ -80,6 +86,16 @@ class Attempt:
             error: what was raised.
         """
         return self._failure[0] if self._failure and self._failure[1] is error else ""
+
+    def stop_at_habit(self, error: BaseException) -> None:
+        """End the checks if a line of the attempt has raised an error by a habit from another library.
+
+        Raises:
+            Stop: If one has.
+        """
+        line = raising_line(self.path, error)
+        if line and (habit := habits.in_error(error, line)):
+            raise Stop(habit) from None
 
     def call(self, what: str, **names: Any) -> Any:
         """Return the value of an expression in the names of the attempt and these; its text is named if it fails."""
@@ -93,7 +109,7 @@ class Attempt:
             Stop: If there is none, or it comes from `nnx_state`.
         """
         if not hasattr(self.module, name):
-            defined = [f"`{other}`" for other, value in vars(self.module).items() if _made_in(value, self.module)]
+            defined = [f"`{other}`" for other in vars(self.module) if first_line(self.source, other)]
             raise Stop(Finding("absent", name, seen=f"the file defines {listed(defined)}", expected=f"`{name}`"))
         value = getattr(self.module, name)
         if seen := origins.borrowed(value, self.module, self.code, self.exercise, self.answers):
@@ -121,8 +137,8 @@ class Attempt:
                 raise Stop(Finding("arguments", name, seen, wanted, self.line(name))) from None
         return value  # type: ignore[no-any-return]
 
-    def module_class(self, name: str) -> type[nnx.Module]:
-        """Return a class of the attempt that is an `nnx.Module`.
+    def module_class(self, name: str, *parameters: str) -> type[nnx.Module]:
+        """Return a class of the attempt that is an `nnx.Module`, and is made from arguments of these names.
 
         Raises:
             Stop: If there is none.
@@ -131,6 +147,12 @@ class Attempt:
         if not (isinstance(value, type) and issubclass(value, nnx.Module)):
             seen = _ancestry(value) if isinstance(value, type) else describe(value)
             raise Stop(Finding("not-module", name, seen, f"`class {name}(nnx.Module)`", self.line(name)))
+        signature = inspect.signature(value.__init__)  # that of the class is its metaclass's, which takes anything
+        if habit := habits.in_class(value, parameters, signature.parameters):
+            raise Stop(replace(habit, line=self.line(habit.about, name) or self.line("__init__", name)))
+        if parameters and value.__init__ is object.__init__:
+            seen, wanted = f"`{name}` has no `__init__`", f"`{name}({', '.join(parameters)})`"
+            raise Stop(Finding("no-init", name, seen, wanted, self.line(name)))
         return value
 
     def variable_type(self, name: str) -> type[nnx.Variable[Any]]:
@@ -152,29 +174,41 @@ class Attempt:
             Stop: If there is none.
         """
         value = self.variable_type(name)
-        if value.__module__.startswith("flax."):
+        if origins.is_of_nnx(value):
             seen = f"it is nnx.{value.__name__}"
             raise Stop(Finding("not-own", name, seen, "a class of its own", self.line(name)))
         return value
 
     def line(self, name: str, within: str = "") -> int | None:
-        """Return the first line that defines or writes a name or an attribute of that name.
+        """Return the line that defines or writes a name: the first one, or where `__init__` sets an attribute last.
 
         Args:
             name: such as `MultiParam`, `multi_param_forward` or `count`.
-            within: the class or function to look in, anywhere in the file by default.
+            within: the class or function to look in, anywhere in the file by default. What a class of the file does not
+                write itself may come from a base, and is looked for everywhere.
         """
-        return first_line(self.source, name, within)
+        found = making_line(self.source, name, within) if within else None
+        found = found or first_line(self.source, name, within)
+        if found or not isinstance(getattr(self.module, within, None), type):
+            return found
+        return first_line(self.source, name)
+
+    def changing_line(self, name: str, replaces: bool = False) -> int | None:
+        """Return the line of a call that writes an attribute, or that of `__call__` if none is found.
+
+        Args:
+            name: the attribute.
+            replaces: whether another object is put into it, and not a number into its Variable.
+        """
+        return changing_line(self.source, name, replaces) or self.line("__call__")
 
 
 Stage = Callable[[Attempt], Iterator[Finding]]
 
 
-def _made_in(value: Any, module: ModuleType) -> bool:
-    return getattr(value, "__module__", None) == module.__name__ and hasattr(value, "__name__")
-
-
 def _ancestry(cls: type) -> str:
-    base = next((base for base in cls.__mro__[1:] if base.__module__ != cls.__module__), object)
-    module = base.__module__.removesuffix(".module").replace("flax.linen", "Flax Linen's").replace("builtins", "")
+    foreign = (base for base in cls.__mro__[1:] if origins.is_of_nnx(base) or base.__module__ != cls.__module__)
+    base = next(foreign, object)
+    module = base.__module__.removesuffix(".module").replace("flax.linen", "Flax Linen's")
+    module = "nnx" if origins.is_of_nnx(base) else module
     return f"`{cls.__name__}` is a plain class" if base is object else f"`{cls.__name__}` is a {module}.{base.__name__}"

@@ -2,17 +2,18 @@
 
 A stage is a generator function that yields what it finds in an attempt. The stages run one after another, in the
 order of `STAGES` in the checks. What one mistake breaks in the stages after its own is no finding of theirs: they
-say which stages must have found nothing. A `Stop` or an error ends all stages, except where they are apart.
+say which stages must have found nothing. What ends a stage, a `Stop` or an error, ends all of them, or those of its
+part where the stages have parts.
 """
 
 import functools
+import inspect
 from collections.abc import Callable, Iterator
-from typing import Any
 
 from nnx_state.practice.findings import Finding
 from nnx_state.practice.probe import Attempt, Stage
 
-_APART: set[Any] = set()
+_PARTS: dict[Stage, tuple[Stage, ...]] = {}
 
 
 def needs(*earlier: Stage) -> Callable[[Stage], Stage]:
@@ -24,19 +25,27 @@ def needs(*earlier: Stage) -> Callable[[Stage], Stage]:
             if attempt.sound(*earlier):
                 yield from stage(attempt)
             else:
-                attempt.skipped.add(guarded)
+                attempt.skipped.add(inspect.unwrap(stage))
 
         return guarded
 
     return decorate
 
 
+def part(*stages: Stage) -> tuple[Stage, ...]:
+    """Let what ends one of these stages end those of them that come after it, and no stage of another part.
+
+    So what is independent of a mistake, such as a function beside a class that is missing, is checked all the same.
+    """
+    _PARTS.update((inspect.unwrap(stage), stages) for stage in stages)
+    return stages
+
+
+def part_of(stage: Stage) -> tuple[Stage, ...] | None:
+    """Return the part to which a stage belongs, if it belongs to one."""
+    return _PARTS.get(inspect.unwrap(stage))
+
+
 def apart(stage: Stage) -> Stage:
     """Let what ends this stage end it alone: the next one tries another part of the attempt, and can tell of it."""
-    _APART.add(stage)
-    return stage
-
-
-def is_apart(stage: Any) -> bool:
-    """Tell whether what ends a stage ends it alone."""
-    return stage in _APART or (hasattr(stage, "__wrapped__") and is_apart(stage.__wrapped__))
+    return part(stage)[0]

@@ -70,6 +70,8 @@ def ramp(first: float, last: float, *shape: int) -> jax.Array:
 
 def close(seen: Any, expected: Any) -> bool:
     """Tell whether two arrays have one shape and the same numbers within 1e-5, relative or absolute."""
+    if np.asarray(seen).dtype.hasobject:  # its own `==` is not asked
+        return False
     return np.shape(seen) == np.shape(expected) and bool(np.allclose(seen, expected, rtol=1e-5, atol=1e-5))
 
 

@@ -2,7 +2,7 @@
 
 First the layers that `add` stores, and the two attributes, each by what the state has of it; then the forward pass, of
 known layers, what it leaves behind and that it compiles. Last `lost`, with a module of the checks that hides Variables
-in several ways.
+in several ways, so that it is checked whatever is wrong with `Tower`.
 """
 
 import platform
@@ -18,6 +18,7 @@ from nnx_state.practice.findings import Finding
 from nnx_state.practice.formulas import ACTIVATIONS, first_that_holds, formula_of
 from nnx_state.practice.probe import Attempt, Stop
 from nnx_state.practice.roles import difference, own_attributes
+from nnx_state.practice.stages import part
 from nnx_state.practice.trials import tried
 from nnx_state.practice.values import close, content, describe, home, is_array, numbers, put, spec
 
@@ -62,9 +63,8 @@ def listed(found: Paths) -> str:
 
 
 def names(attempt: Attempt) -> Iterator[Finding]:
-    """The class and the function are there."""
+    """The class is there; the function is looked for where it is tried."""
     attempt.module_class("Tower")
-    attempt.function("lost", "model")
     yield from ()
 
 
@@ -152,6 +152,7 @@ def forward(attempt: Attempt) -> Iterator[Finding]:
 
 def search(attempt: Attempt) -> Iterator[Finding]:
     """The search finds Variables in a plain list, and no others."""
+    attempt.function("lost", "model")
     line, head = attempt.line("lost"), layer()
     top = list[Any]()  # plain lists, which are empty when the module gets them
     inner = list[Any]()
@@ -186,7 +187,7 @@ def search(attempt: Attempt) -> Iterator[Finding]:
     yield Finding(kind, "lost", f"it finds {listed(odd)}", listed(wanted), line, measured)
 
 
-STAGES = (names, layers, attributes, forward, search)
+STAGES = (*part(names, layers, attributes, forward), *part(search))
 
 
 def _closed(tower: Any) -> bool:

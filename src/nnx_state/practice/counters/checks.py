@@ -49,10 +49,9 @@ def build(attempt: Attempt) -> Any:
 
 
 def names(attempt: Attempt) -> Iterator[Finding]:
-    """What the problem asks for is there, and the two types are told apart."""
+    """The module and the two types are there and told apart; `to_save` is looked for last."""
     types = {name: attempt.own_variable_type(name) for name in ("Buffer", "Scratch")}
-    attempt.module_class("Centered")
-    attempt.function("to_save", "model")
+    attempt.module_class("Centered", "features")
     for name, other in (("Scratch", "Buffer"), ("Buffer", "Scratch")):
         if issubclass(types[name], types[other]):
             seen = f"`issubclass({name}, {types[other].__name__})`"
@@ -99,7 +98,7 @@ def calls(attempt: Attempt) -> Iterator[Finding]:
         if getattr(model, name) is not kept[name]:
             seen = f"after a call, {describe(getattr(model, name))} stands in it"
             measured = f"What held the old Variable still reads {numbers(content(kept[name]))} after three calls."
-            line = attempt.line(name, "__call__")
+            line = attempt.changing_line(name, replaces=True)
             yield Finding("replaced", name, seen, "the Variable from before", line, measured)
             wrong.add(name)
     for name in [name for name in ("calls", "last", "mean") if name not in wrong]:
@@ -142,6 +141,7 @@ def compiled(attempt: Attempt) -> Iterator[Finding]:
 
 def saving(attempt: Attempt) -> Iterator[Finding]:
     """What is to be saved is all but the Scratch, in any model."""
+    attempt.function("to_save", "model")
     scratch, line = attempt.module.Scratch, attempt.line("to_save")
     model = Holder(build(attempt), scratch)
     leaves = held(model)
@@ -251,8 +251,7 @@ def _not_updated(attempt: Attempt, name: str, now: Any) -> Finding:
     if name == "mean" and not np.isfinite(now).all():
         kind = "nan"
     seen = f"after the inputs 1, 2 and 9 it is {numbers(now)}"
-    line = attempt.line(name, "__call__")
-    return Finding(kind, name, seen, numbers(AFTER[name]), line or attempt.line("__call__"))
+    return Finding(kind, name, seen, numbers(AFTER[name]), attempt.changing_line(name))
 
 
 def _result(attempt: Attempt, y: Any, before: Any, mean: Any) -> Iterator[Finding]:

@@ -1,8 +1,9 @@
 """Checks of the exercise Filters.
 
 The two filters are asked about each leaf of one model, whose leaves have names and classes that are easily mistaken
-for each other; then they are compared and hashed. Then `sizes` counts the groups of that model, and last it is given
-filters that leave something over.
+for each other; then they are compared with each other, with what they are made from, and hashed. Then `sizes` counts
+the groups of that model, and last it is given filters that leave something over. Each of the three is checked whatever
+is wrong with the others.
 """
 
 from collections.abc import Collection, Iterator
@@ -20,6 +21,7 @@ from nnx_state.practice.damage import traces
 from nnx_state.practice.findings import Finding
 from nnx_state.practice.formulas import first_that_holds
 from nnx_state.practice.probe import Attempt, Stop
+from nnx_state.practice.stages import apart, needs
 from nnx_state.practice.values import describe
 
 Path = tuple[Any, ...]
@@ -31,24 +33,26 @@ class Model(nnx.Module):
     """Leaves of all kinds, with names that are easily mistaken for each other."""
 
     def __init__(self) -> None:
-        self.dense = nnx.Linear(4, 3, kernel_init=nnx.initializers.zeros, rngs=nnx.Rngs(0))
-        self.norm = nnx.BatchNorm(3, rngs=nnx.Rngs(0))
-        self.adapter = nnx.LoRAParam(jnp.ones((4, 2)))
-        self.bias = nnx.Dict(inner=nnx.Param(jnp.ones(2)))
-        self.deep = nnx.Dict(inner=nnx.Dict(bias=nnx.Param(jnp.ones(13))))
-        self.unbias = nnx.Variable(jnp.zeros((5, 1)))
-        self.twin = Twin(jnp.zeros(2))
-        self.seen = jnp.zeros(())
-        self.steps = nnx.List([nnx.Param(jnp.ones(7)), nnx.Param(jnp.ones(11))])
+        self.dense = nnx.Dict(kernel=nnx.Param(_zeros(4, 3)), bias=nnx.Param(_zeros(3)))
+        params = {name: nnx.Param(_zeros(3)) for name in ("scale", "bias")}
+        self.norm = nnx.Dict(params | {name: nnx.BatchStat(_zeros(3)) for name in ("mean", "var")})
+        self.adapter = nnx.LoRAParam(_zeros(4, 2))
+        self.bias = nnx.Dict(inner=nnx.Param(_zeros(2)))
+        self.deep = nnx.Dict(inner=nnx.Dict(bias=nnx.Param(_zeros(13))))
+        self.unbias = nnx.Variable(_zeros(5, 1))
+        self.twin = Twin(_zeros(2))
+        self.seen = _zeros()
+        self.steps = nnx.List([nnx.Param(_zeros(7)), nnx.Param(_zeros(11))])
 
 
-def names(attempt: Attempt) -> Iterator[Finding]:
-    """What the problem asks for is there."""
-    for name, argument in {"Exactly": "kind", "Attribute": "name", "sizes": "model"}.items():
-        attempt.function(name, argument)
-    yield from ()
+@apart
+def exactly_made(attempt: Attempt) -> Iterator[Finding]:
+    """`Exactly` makes something that NNX can call for each leaf."""
+    yield from _made(attempt, "Exactly", "kind", "Exactly(nnx.Param)")
 
 
+@apart
+@needs(exactly_made)
 def exactly(attempt: Attempt) -> Iterator[Finding]:
     """A class matches itself, and neither subclasses nor superclasses nor namesakes."""
     leaves = _leaves(Model())
@@ -77,6 +81,14 @@ def exactly(attempt: Attempt) -> Iterator[Finding]:
         return
 
 
+@apart
+def attribute_made(attempt: Attempt) -> Iterator[Finding]:
+    """`Attribute` makes something that NNX can call for each leaf."""
+    yield from _made(attempt, "Attribute", "name", "Attribute('bias')")
+
+
+@apart
+@needs(attribute_made)
 def attribute(attempt: Attempt) -> Iterator[Finding]:
     """The last part of a path matches as a whole, be it a str or an int."""
     leaves, line = _leaves(Model()), attempt.line("Attribute")
@@ -102,26 +114,26 @@ def attribute(attempt: Attempt) -> Iterator[Finding]:
         yield Finding("integer", "Attribute", seen, "steps.1", line)
 
 
-def equality(attempt: Attempt) -> Iterator[Finding]:
-    """Filters of equal arguments are equal and hash alike, and others are not equal."""
-    for name, arguments in (("Exactly", ("nnx.Param", "nnx.Variable")), ("Attribute", ("'bias'", "'kernel'"))):
-        what, other = (f"{name}({argument})" for argument in arguments)
-        line = attempt.line(name)
-        try:
-            attempt.call(f"{what} == ...", nnx=nnx)
-        except (AttributeError, TypeError) as error:
-            seen = f"`{what} == ...` raised {type(error).__name__}: {error}"
-            yield Finding("eq-raises", name, seen, "False", line)
-            continue
-        if not attempt.call(f"{what} == {what}", nnx=nnx):
-            seen, measured = f"`{what} == {what}` is False", _retraced(attempt, what)
-            yield Finding("unequal", name, seen, "True", line, measured)
-        elif attempt.call(f"{what} == {other}", nnx=nnx):
-            yield Finding("all-equal", name, f"`{what} == {other}` is True", "False", line)
-        else:
-            yield from _hash(attempt, name, what)
+@needs(exactly_made)
+def exactly_equal(attempt: Attempt) -> Iterator[Finding]:
+    """Two `Exactly` of one class are equal and hash alike, and equal nothing else."""
+    yield from _equality(attempt, "Exactly", "nnx.Param", ("nnx.Variable", "twin"))
 
 
+@needs(attribute_made)
+def attribute_equal(attempt: Attempt) -> Iterator[Finding]:
+    """Two `Attribute` of one name are equal and hash alike, and equal nothing else."""
+    yield from _equality(attempt, "Attribute", "'1'", ("'kernel'", "1"))
+
+
+@apart
+def sizes_there(attempt: Attempt) -> Iterator[Finding]:
+    """`sizes` is there."""
+    attempt.function("sizes", "model")
+    yield from ()
+
+
+@needs(sizes_there)
 def counts(attempt: Attempt) -> Iterator[Finding]:
     """Each leaf counts in the first group that matches, by its numbers."""
     model, line = Model(), attempt.line("sizes")
@@ -169,6 +181,7 @@ def counts(attempt: Attempt) -> Iterator[Finding]:
         yield Finding("order", "sizes", ", ".join(found), ", ".join(wanted), line)
 
 
+@needs(sizes_there)
 def remainder(attempt: Attempt) -> Iterator[Finding]:
     """A leaf that no filter matches raises ValueError."""
     line = attempt.line("sizes")
@@ -190,7 +203,22 @@ def remainder(attempt: Attempt) -> Iterator[Finding]:
     yield Finding("silent", "sizes", f"{attempt.calling} returned {found}", "ValueError", line, measured)
 
 
-STAGES = (names, exactly, attribute, equality, counts, remainder)
+STAGES = (
+    exactly_made,
+    exactly,
+    attribute_made,
+    attribute,
+    exactly_equal,
+    attribute_equal,
+    sizes_there,
+    counts,
+    remainder,
+)
+
+
+def _zeros(*shape: int) -> jax.Array:
+    """Return zeros that NumPy makes: JAX would compile a function for each shape."""
+    return jnp.array(np.zeros(shape, np.float32))
 
 
 def _leaves(model: Any) -> Leaves:
@@ -217,16 +245,22 @@ def _listed(paths: Collection[Path], leaves: Leaves) -> str:
     return ", ".join(shown[:3]) + more or "nothing"
 
 
+def _made(attempt: Attempt, name: str, argument: str, what: str) -> Iterator[Finding]:
+    """Yield what is wrong with what a call makes: NNX has to take it for a filter, and to call it for each leaf."""
+    attempt.function(name, argument)
+    asked, line = attempt.call(what, nnx=nnx), attempt.line(name)
+    if not callable(asked):
+        yield Finding("no-filter", name, f"`{what}` is {describe(asked)}", "something that is called", line)
+    elif to_predicate(asked) is not asked:
+        finds = len(_leaves(nnx.state(Model(), asked)))
+        seen = f"`{what}` is {describe(asked)}, and `nnx.state(model, {what})` finds {finds} leaves"
+        yield Finding("short-form", name, seen, "NNX calls it for each leaf", line)
+
+
 def _matches(attempt: Attempt, name: str, what: str, leaves: Leaves) -> set[Path]:
     """Return the paths of the leaves that a filter matches, asked one by one."""
     line = attempt.line(name)
     asked = attempt.call(what, nnx=nnx)
-    if not callable(asked):
-        raise Stop(Finding("no-filter", name, f"`{what}` is {describe(asked)}", "something that is called", line))
-    if to_predicate(asked) is not asked:
-        finds = len(_leaves(nnx.state(Model(), asked)))
-        seen = f"`{what}` is {describe(asked)}, and `nnx.state(model, {what})` finds {finds} leaves"
-        raise Stop(Finding("short-form", name, seen, "NNX calls it for each leaf", line))
     found = set()
     for path, leaf in leaves.items():
         with attempt.does(f"`{what}({path}, leaf)`"):
@@ -236,6 +270,30 @@ def _matches(attempt: Attempt, name: str, what: str, leaves: Leaves) -> set[Path
         if answer:
             found.add(path)
     return found
+
+
+def _equality(attempt: Attempt, name: str, argument: str, others: tuple[str, str]) -> Iterator[Finding]:
+    """Yield the first thing that is wrong with how a filter compares, and then with its hash."""
+    what, line = f"{name}({argument})", attempt.line(name)
+
+    def equals(other: str) -> bool:
+        return bool(attempt.call(f"{what} == {other}", nnx=nnx, twin=Twin))
+
+    try:
+        foreign = [other for other in ("...", "None", argument, f"({argument},)", f"[{argument}]") if equals(other)]
+    except (AttributeError, TypeError) as error:
+        seen = f"{attempt.calling} raised {type(error).__name__}: {error}"
+        yield Finding("eq-raises", name, seen, "False", line)
+        return
+    if not equals(what):
+        seen, measured = f"`{what} == {what}` is False", _retraced(attempt, what)
+        yield Finding("unequal", name, seen, "True", line, measured)
+    elif foreign:
+        yield Finding("equals-foreign", name, f"`{what} == {foreign[0]}` is True", "False", line)
+    elif alike := [other for other in others if equals(f"{name}({other})")]:
+        yield Finding("all-equal", name, f"`{what} == {name}({alike[0]})` is True", "False", line)
+    else:
+        yield from _hash(attempt, name, what)
 
 
 def _hash(attempt: Attempt, name: str, what: str) -> Iterator[Finding]:

@@ -23,7 +23,7 @@ from nnx_state.practice.findings import Finding
 from nnx_state.practice.formulas import formula_of
 from nnx_state.practice.probe import Attempt
 from nnx_state.practice.roles import role
-from nnx_state.practice.stages import needs
+from nnx_state.practice.stages import needs, part
 from nnx_state.practice.state import copied
 from nnx_state.practice.values import close, content, describe, listed, numbers, ramp
 
@@ -47,10 +47,8 @@ def build(attempt: Attempt, seed: int = 2, bias: bool = True, filled: bool = Fal
 
 
 def names(attempt: Attempt) -> Iterator[Finding]:
-    """What the problem asks for is there."""
-    attempt.module_class("Adapter")
-    attempt.function("fine_tune", "model", "tx", "loss_fn", "steps")
-    attempt.function("merged", "adapter")
+    """The adapter is there; the functions are looked for where they are tried."""
+    attempt.module_class("Adapter", "base", "rank", "alpha", "rngs")
     yield from ()
 
 
@@ -139,7 +137,8 @@ def forward(attempt: Attempt) -> Iterator[Finding]:
 
 def training(attempt: Attempt) -> Iterator[Finding]:
     """Training moves the LoRAParams as the optimizer asks, and nothing else; the loss is compiled once."""
-    sound = attempt.sound(roles, shapes, forward)
+    attempt.function("fine_tune", "model", "tx", "loss_fn", "steps")
+    sound = attempt.sound(names, roles, shapes, forward)
     model = _model(attempt.module_class("Adapter") if sound else LoRALinear)
     before = nnx.clone(model, arrays=True)
     held = _variables(model)
@@ -179,9 +178,10 @@ def training(attempt: Attempt) -> Iterator[Finding]:
         yield Finding("result-type", "fine_tune", f"it returns {describe(returned)}", "None", line)
 
 
-@needs(roles, shapes, forward)
+@needs(names, roles, shapes, forward)
 def merging(attempt: Attempt) -> Iterator[Finding]:
     """The merged layer is a new one, and computes what the adapter computes."""
+    attempt.function("merged", "adapter")
     adapter, base = build(attempt, filled=True)
     before = nnx.clone(adapter, arrays=True)
     x = jnp.array(X)
@@ -211,7 +211,7 @@ def merging(attempt: Attempt) -> Iterator[Finding]:
         attempt.get("merged")(build(attempt, bias=False)[0])
 
 
-STAGES = (names, roles, shapes, start, forward, training, merging)
+STAGES = (*part(names, roles, shapes, start, forward), *part(training), *part(merging))
 
 
 def _variables(node: nnx.Module) -> dict[str, nnx.Variable[Any]]:

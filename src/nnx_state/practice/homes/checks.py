@@ -33,10 +33,10 @@ START: dict[str, Any] = {
     "features": FEATURES,
 }
 # What a call is tried with: none of these numbers is one of those above.
-X = np.array([4.0, 1.0, -2.5], np.float32)
-SCALE = np.array([1.0, 2.0, 0.5], np.float32)
-GRID = np.array([0.5, -1.0, 2.0], np.float32)
-FLOOR = -2.0
+X = np.array([4.1, 1.3, -2.7], np.float32)
+SCALE = np.array([1.1, 2.3, 0.6], np.float32)
+GRID = np.array([0.5, -1.2, 2.4], np.float32)
+FLOOR = -2.2
 BEFORE: dict[str, Any] = {
     "scale": SCALE,
     "calls": np.array(7, np.int32),
@@ -54,7 +54,7 @@ def build(attempt: Attempt) -> Any:
 def names(attempt: Attempt) -> Iterator[Finding]:
     """What the problem asks for is there."""
     attempt.own_variable_type("Stat")
-    attempt.module_class("Gate")
+    attempt.module_class("Gate", "features")
     yield from ()
 
 
@@ -97,11 +97,12 @@ def call(attempt: Attempt) -> Iterator[Finding]:
     constant = True
     for name in [name for name in START if name not in wrong]:
         now = getattr(model, name)
-        line = attempt.line(name, "__call__") or attempt.line("__call__")
+        line = attempt.changing_line(name)
         wanted = before[name] + {"calls": 1, "total": X}.get(name, 0)
         if isinstance(kept[name], nnx.Variable) and now is not kept[name]:
             seen = f"{describe(now)} stands in it"
             measured = f"What held the old Variable still reads {numbers(before[name])} after the call."
+            line = attempt.changing_line(name, replaces=True)
             yield Finding("replaced", name, seen, "the Variable from before", line, measured)
             continue
         if close(content(now), wanted):
@@ -252,6 +253,7 @@ def _result(attempt: Attempt, y: Any) -> Iterator[Finding]:
     wanted = np.maximum(inner, FLOOR)
     formulas = {
         "no-floor": inner,
+        "floor-first": np.maximum(X - GRID, FLOOR) * SCALE,
         "minimum": np.minimum(inner, FLOOR),
         "fixed-floor": np.maximum(inner, START["floor"]),
         "fixed-grid": np.maximum((X - START["grid"]) * SCALE, FLOOR),

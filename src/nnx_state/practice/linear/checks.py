@@ -35,12 +35,11 @@ def build(attempt: Attempt, in_features: int = IN, out_features: int = OUT, seed
 
 
 def names(attempt: Attempt) -> Iterator[Finding]:
-    """What the problem asks for is there."""
-    layer = attempt.module_class("Linear")
+    """The layer is there; the function, which uses it, is looked for last."""
+    layer = attempt.module_class("Linear", "in_features", "out_features", "rngs")
     if issubclass(layer, nnx.Linear):
         line = attempt.line("Linear")
         raise Stop(Finding("ready-made", "Linear", "it is or inherits nnx.Linear", "a layer of your own", line))
-    attempt.function("linear_forward", "seed", "x", "features")
     yield from ()
 
 
@@ -112,8 +111,9 @@ def forward(attempt: Attempt) -> Iterator[Finding]:
     put(layer, "kernel", known)
     kept = layer.kernel
     y = attempt.call("layer(x)", layer=layer, x=jnp.array(X))
-    line = attempt.line("kernel", "__call__") or attempt.line("__call__")
+    line = attempt.changing_line("kernel")
     if layer.kernel is not kept:
+        line = attempt.changing_line("kernel", replaces=True)
         yield Finding("replaced", "kernel", f"after a call, {describe(layer.kernel)}", "the Param from before", line)
     elif not close(content(kept), known):
         seen = f"a call turns {numbers(known)} into {numbers(content(kept))}"
@@ -125,6 +125,7 @@ def forward(attempt: Attempt) -> Iterator[Finding]:
 
 def function(attempt: Attempt) -> Iterator[Finding]:
     """The function builds the layer from the seed and returns its output."""
+    attempt.function("linear_forward", "seed", "x", "features")
     x, line = ramp(-1.0, 1.0, IN), attempt.line("linear_forward")
     if not _has_kernel(build(attempt)):
         return

@@ -35,9 +35,8 @@ def build(attempt: Attempt, in_features: int = IN, out_features: int = OUT, seed
 
 
 def names(attempt: Attempt) -> Iterator[Finding]:
-    """What the problem asks for is there."""
-    attempt.module_class("MultiParam")
-    attempt.function("multi_param_forward", "seed", "x", "features")
+    """The module is there; the function, which uses it, is looked for last."""
+    attempt.module_class("MultiParam", "in_features", "out_features", "rngs")
     yield from ()
 
 
@@ -70,8 +69,10 @@ def shapes(attempt: Attempt) -> Iterator[Finding]:
 
 def initialization(attempt: Attempt) -> Iterator[Finding]:
     """The kernel is drawn from the key, normal, with the scale that keeps the size of its inputs."""
-    first, again, other = (np.asarray(content(build(attempt, INPUTS, OUTPUTS, seed).kernel)) for seed in (0, 0, 1))
-    yield from drawn((first, again, other), attempt.line("kernel", "MultiParam"))
+    models = [build(attempt, INPUTS, OUTPUTS, seed) for seed in (0, 0, 1)]
+    if all(home(getattr(model, "kernel", None)) in {"param", "variable", "array"} for model in models):
+        first, again, other = (np.asarray(content(model.kernel)) for model in models)
+        yield from drawn((first, again, other), attempt.line("kernel", "MultiParam"))
 
 
 def forward(attempt: Attempt) -> Iterator[Finding]:
@@ -93,8 +94,9 @@ def forward(attempt: Attempt) -> Iterator[Finding]:
         yield Finding("in-place", "count", f"`+=` raised {error}", "no change", attempt.line("count", "__call__"))
         return
     for name in SHAPES:
-        now, line = getattr(model, name), attempt.line(name, "__call__")
+        now, line = getattr(model, name), attempt.changing_line(name)
         if isinstance(kept[name], nnx.Variable) and now is not kept[name]:
+            line = attempt.changing_line(name, replaces=True)
             seen = f"after a call, {describe(now)} stands in `{name}`"
             yield Finding("replaced", name, seen, "the Variable from before", line)
         elif not np.array_equal(content(now), before[name]):
@@ -105,6 +107,7 @@ def forward(attempt: Attempt) -> Iterator[Finding]:
 
 def function(attempt: Attempt) -> Iterator[Finding]:
     """The function builds the module from the seed and returns its output."""
+    attempt.function("multi_param_forward", "seed", "x", "features")
     x, line = ramp(-1.0, 1.0, IN), attempt.line("multi_param_forward")
     y = attempt.call("multi_param_forward(3.0, x, 3.0)", x=x)
     wanted, of_zero = (

@@ -16,6 +16,7 @@ from nnx_state._paths import dotted
 from nnx_state.practice.damage import decayed
 from nnx_state.practice.findings import Finding, told
 from nnx_state.practice.formulas import formula_of
+from nnx_state.practice.origins import is_of_nnx
 from nnx_state.practice.probe import Attempt, Stop
 from nnx_state.practice.roles import SPECIAL
 from nnx_state.practice.stages import apart
@@ -63,27 +64,25 @@ def tracked(attempt: Attempt, model: nnx.Module) -> Any:
 
 
 def names(attempt: Attempt) -> Iterator[Finding]:
-    """The functions are there, and EmaWeight is a Variable of its own that is not trained."""
+    """EmaWeight is a Variable of its own that is not trained."""
     kind = attempt.get("EmaWeight")
     if isinstance(kind, type) and issubclass(kind, nnx.Variable):
         line, wanted = attempt.line("EmaWeight"), "`class EmaWeight(nnx.Variable)`"
         seen = f"`EmaWeight` is under nnx.{kind.__mro__[1].__name__}"
-        if (kind.__module__ or "").startswith("flax"):
+        if is_of_nnx(kind):
             raise Stop(Finding("alias", "EmaWeight", f"`EmaWeight` is nnx.{kind.__name__}", wanted, line))
         if issubclass(kind, nnx.Param):
             raise Stop(Finding("param", "EmaWeight", seen, wanted, line, _decayed(kind(jnp.ones(())))))
         if issubclass(kind, SPECIAL):
             raise Stop(Finding("type", "EmaWeight", seen, wanted, line))
     attempt.variable_type("EmaWeight")
-    attempt.function("track", "model")
-    attempt.function("update", "averages", "model", "decay")
-    attempt.function("averaged", "model", "averages")
     yield from ()
 
 
 @apart
 def tracking(attempt: Attempt) -> Iterator[Finding]:
     """What `track` returns has an EmaWeight with memory of its own for each Param."""
+    attempt.function("track", "model")
     model, line = Net(), attempt.line("track")
     before = values(leaves(model))
     averages = attempt.call("track(model)", model=model)
@@ -118,6 +117,7 @@ def tracking(attempt: Attempt) -> Iterator[Finding]:
 @apart
 def updating(attempt: Attempt) -> Iterator[Finding]:
     """An update moves each average by its share, in place, as an attribute of the model and under `nnx.jit` too."""
+    attempt.function("update", "averages", "model", "decay")
     model, line = Net(), attempt.line("update")
     averages = tracked(attempt, model)
     for decay in (0.9, 0.25):
@@ -145,6 +145,7 @@ def updating(attempt: Attempt) -> Iterator[Finding]:
 @apart
 def evaluation(attempt: Attempt) -> Iterator[Finding]:
     """The copy holds the averages in Params, and shares no Variable with the model."""
+    attempt.function("averaged", "model", "averages")
     model, line = Net(), attempt.line("averaged")
     averages, variables = tracked(attempt, model), leaves(model)
     held, before = values(leaves(averages)), values(variables)

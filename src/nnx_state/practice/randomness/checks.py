@@ -2,7 +2,8 @@
 
 Each part is tried apart from the others: the stream that the layer holds and what it draws from it, a compiled call, a
 call that is mapped over rows, and what is saved. The last three get a model of the checks, so that they do not depend
-on the layer of the attempt.
+on the layer of the attempt. A loop over the rows is found by how many Python functions each row more runs: whether the
+loop compiles the model makes no difference.
 """
 
 from collections.abc import Callable, Iterator
@@ -13,6 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
+from nnx_state import python_calls
 from nnx_state.practice.damage import shown
 from nnx_state.practice.findings import Finding
 from nnx_state.practice.formulas import first_that_holds
@@ -25,7 +27,8 @@ from nnx_state.practice.values import close, describe, numbers, ramp, raw, spec
 
 RATE, X = 0.25, np.arange(1.0, 65.0, dtype=np.float32).reshape(4, 16)
 SEEDS = {"params": 1, "dropout": 7}
-ROWS, WIDTH = 8, 32
+ROWS, FEWER, WIDTH = 8, 3, 32
+LOOP = 20  # Python functions for each row more: those of a map differ by a few, a compiled call runs many
 AXES = ("vmap was requested", "inconsistent sizes", "fold_in accepts", "No axis found", "Non-exhaustive", "axis spec")
 RAN: list[tuple[bool, int]] = []  # of each run of Noisy: whether it was traced, and the axes of its input
 
@@ -66,18 +69,12 @@ def masks(outputs: Any) -> int:
     return len(np.unique(np.asarray(outputs).reshape(len(outputs), -1), axis=0))
 
 
-def names(attempt: Attempt) -> Iterator[Finding]:
-    """The class and the functions are there."""
-    attempt.module_class("Dropout")
-    attempt.function("call", "model", "x")
-    attempt.function("per_example", "model", "batch")
-    attempt.function("save", "model")
-    yield from ()
-
-
 @apart
 def stream(attempt: Attempt) -> Iterator[Finding]:
     """The layer holds a fork of the right stream, is in training, and draws from it as NNX's Dropout does."""
+    if issubclass(attempt.module_class("Dropout", "rate", "rngs"), nnx.Dropout):
+        seen = "`Dropout` is an nnx.Dropout"
+        raise Stop(Finding("library", "Dropout", seen, "a layer written in this file", attempt.line("Dropout")))
     given, what = nnx.Rngs(**SEEDS), f"Dropout({RATE}, rngs=rngs)"
     layer, twin = (attempt.call(what, rngs=given) for _ in range(2))
     for name in ("rngs", "deterministic"):
@@ -97,6 +94,7 @@ def stream(attempt: Attempt) -> Iterator[Finding]:
 @apart
 def calling(attempt: Attempt) -> Iterator[Finding]:
     """A call is compiled once, and draws a new mask each time."""
+    attempt.function("call", "model", "x")
     model = Noisy()
     line = attempt.line("call")
     x = ramp(1.0, WIDTH, WIDTH)
@@ -122,6 +120,7 @@ def calling(attempt: Attempt) -> Iterator[Finding]:
 @apart
 def mapping(attempt: Attempt) -> Iterator[Finding]:
     """Every row has a mask of its own, and the streams are as before."""
+    attempt.function("per_example", "model", "batch")
     model = Noisy()
     line = attempt.line("per_example")
     what = "per_example(model, batch)"
@@ -132,7 +131,7 @@ def mapping(attempt: Attempt) -> Iterator[Finding]:
         raise Stop(Finding("result-shape", "per_example", f"it returns {spec(y)}", spec(batch), line))
     if any(axes != 1 for _, axes in RAN):
         raise Stop(Finding("unmapped", "per_example", "the model was given the whole batch", "one row", line))
-    if len(RAN) >= ROWS:
+    if looped := len(RAN) >= ROWS:
         yield Finding("loop", "per_example", f"the model ran {len(RAN)} times", "one run for all rows", line)
     outputs = np.asarray(y)
     if masks(outputs) < ROWS:
@@ -147,16 +146,22 @@ def mapping(attempt: Attempt) -> Iterator[Finding]:
         seen = f"then the key is {spec(rngs.key[...])}"
         measured = shown(_next_output, model, batch[0], subject="The next call")
         raise Stop(Finding("keys", "per_example", seen, "one", line, measured))
-    again = attempt.call(what, model=model, batch=batch)
+    with attempt.does(f"`{what}`"):
+        taken, again = _counted(attempt.module.per_example, model, batch)
     if masks(outputs) == ROWS and masks([outputs, again]) == 1:
         yield Finding("repeats", "per_example", "two calls give the same 8 masks", "16 masks", line)
-    fewer = "per_example(model, batch[:3])"
+    fewer = f"per_example(model, batch[:{FEWER}])"
     tried(attempt, fewer, "per_example", dict.fromkeys(AXES, "size"), model=model, batch=batch)
+    rows = (taken - _counted(attempt.module.per_example, model, batch[:FEWER])[0]) / (ROWS - FEWER)
+    if rows > LOOP and not looped:
+        seen = f"each row more calls {rows:.0f} more Python functions"
+        yield Finding("loop", "per_example", seen, "one run for all rows", line)
 
 
 @apart
 def saving(attempt: Attempt) -> Iterator[Finding]:
     """What is saved is all state, and stays as it is."""
+    attempt.function("save", "model")
     line, x = attempt.line("save"), jnp.ones(WIDTH)
     model, resumed = Noisy(seed=0), Noisy(seed=1)
     model(x)
@@ -182,7 +187,14 @@ def saving(attempt: Attempt) -> Iterator[Finding]:
             return
 
 
-STAGES = (names, stream, calling, mapping, saving)
+STAGES = (stream, calling, mapping, saving)
+
+
+def _counted(function: Callable[..., Any], *arguments: Any) -> tuple[int, Any]:
+    """Return how many Python functions a call runs, and what it returns."""
+    returned: list[Any] = []
+    taken = python_calls(lambda: returned.append(function(*arguments)))
+    return taken, returned[-1]
 
 
 def _forked(attempt: Attempt, layer: Any, twin: Any, given: nnx.Rngs) -> None:

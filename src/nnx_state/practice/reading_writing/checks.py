@@ -117,6 +117,7 @@ def trial(attempt: Attempt, case: Case, kind: Any = nnx.Variable) -> Trial:
         except MemoryError:
             raise
         except Exception as error:
+            attempt.stop_at_habit(error)
             made.error = error
     return made
 

@@ -1,8 +1,8 @@
 """Checks of the exercise Split and merge.
 
-First `snapshot`: what it selects, and that no later change of the model reaches it. Then `restore`: that it writes a
-snapshot which fits, into the Variables that are there, as copies. Then both with a model that has modules in it, and
-last snapshots that do not fit, which must be refused before anything is written.
+First `snapshot`: what it selects, and that no later change of the model reaches it. Then `restore`, whatever is wrong
+with `snapshot`: that it writes a snapshot which fits, into the Variables that are there, as copies; and last snapshots
+that do not fit, which must be refused before anything is written.
 """
 
 from collections.abc import Iterator
@@ -17,6 +17,7 @@ from flax import nnx
 from nnx_state.practice.damage import deleted_by_donation
 from nnx_state.practice.findings import Finding
 from nnx_state.practice.probe import Attempt, Stop
+from nnx_state.practice.stages import part
 from nnx_state.practice.state import copied, held
 from nnx_state.practice.values import address, content, describe, listed, numbers, ramp, raw, spec
 
@@ -45,15 +46,9 @@ class Pair(nnx.Module):
         self.first, self.second = Layer(3), Layer()
 
 
-def names(attempt: Attempt) -> Iterator[Finding]:
-    """What the problem asks for is there."""
-    attempt.function("snapshot", "model", "filter")
-    attempt.function("restore", "model", "saved")
-    yield from ()
-
-
 def selection(attempt: Attempt) -> Iterator[Finding]:
     """A snapshot has the leaves that the filter selects, each with its type and its values."""
+    attempt.function("snapshot", "model", "filter")
     line = attempt.line("snapshot")
     for text, chosen in FILTERS.items():
         model = Layer()
@@ -96,6 +91,7 @@ def independence(attempt: Attempt) -> Iterator[Finding]:
 
 def writing(attempt: Attempt) -> Iterator[Finding]:
     """A snapshot that fits comes back into the same Variables, as copies, and as often as it is asked for."""
+    attempt.function("restore", "model", "saved")
     line = attempt.line("restore")
     for text, chosen in FILTERS.items():
         model = Layer()
@@ -137,22 +133,17 @@ def writing(attempt: Attempt) -> Iterator[Finding]:
             return
 
 
-def nested(attempt: Attempt) -> Iterator[Finding]:
-    """Both work for a model that has modules in it."""
-    for name, call in (("snapshot", "snapshot(model, nnx.Param)"), ("restore", "restore(model, saved)")):
-        model, saved = Pair(), _snapshot(Pair(), nnx.Param)
-        if name == "restore":
-            _train(model)
-        try:
-            result = attempt.call(call, model=model, nnx=nnx, saved=saved)
-            found = copied(result if name == "snapshot" else model)
-            fits = all(np.array_equal(found.get(path, ()), value) for path, value in copied(saved).items())
-            seen = f"it gives {listed(found)}, or other numbers"
-        except Exception as error:
-            fits, seen = False, f"{type(error).__name__}: {error}"
-        if not fits:
-            seen = f"for a model with the layers first and second: {seen}"
-            raise Stop(Finding("nested", name, seen, "paths of any length", attempt.line(name)))
+def nested_snapshot(attempt: Attempt) -> Iterator[Finding]:
+    """`snapshot` works for a model that has modules in it."""
+    _nested(attempt, "snapshot", Pair(), "snapshot(model, nnx.Param)")
+    yield from ()
+
+
+def nested_restore(attempt: Attempt) -> Iterator[Finding]:
+    """`restore` works for a model that has modules in it."""
+    model = Pair()
+    _train(model)
+    _nested(attempt, "restore", model, "restore(model, saved)")
     yield from ()
 
 
@@ -165,7 +156,26 @@ def misfits(attempt: Attempt) -> Iterator[Finding]:
     yield from found.values()
 
 
-STAGES = (names, selection, independence, writing, nested, misfits)
+STAGES = (*part(selection, independence, nested_snapshot), *part(writing, nested_restore, misfits))
+
+
+def _nested(attempt: Attempt, name: str, model: Pair, call: str) -> None:
+    """Call a function with a model that has modules in it.
+
+    Raises:
+        Stop: If that fails, or does not give what a snapshot holds.
+    """
+    saved = _snapshot(Pair(), nnx.Param)
+    try:
+        result = attempt.call(call, model=model, nnx=nnx, saved=saved)
+        found = copied(result if name == "snapshot" else model)
+        fits = all(np.array_equal(found.get(path, ()), value) for path, value in copied(saved).items())
+        seen = f"it gives {listed(found)}, or other numbers"
+    except Exception as error:
+        fits, seen = False, f"{type(error).__name__}: {error}"
+    if not fits:
+        seen = f"for a model with the layers first and second: {seen}"
+        raise Stop(Finding("nested", name, seen, "paths of any length", attempt.line(name)))
 
 
 def _misfits() -> Iterator[tuple[nnx.Module, Any, str, str]]:

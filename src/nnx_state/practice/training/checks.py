@@ -1,8 +1,8 @@
 """Checks of the exercise Training.
 
 First `train_step`: one step moves the Params by the slope that is known, the next ones run no Python, the gradient is
-asked for what the optimizer trains, and the batch may have any length. Then `grouped_optimizer`: each Param moves with
-the rate of its group, and one without a group is refused.
+asked for what the optimizer trains, and the batch may have any length. Then `grouped_optimizer`, whatever is wrong with
+`train_step`: each Param moves with the rate of its group, and one without a group is refused.
 """
 
 from collections.abc import Iterator
@@ -17,6 +17,7 @@ from flax import nnx
 from nnx_state.practice.findings import Finding
 from nnx_state.practice.formulas import formula_of
 from nnx_state.practice.probe import Attempt, Stop
+from nnx_state.practice.stages import part
 from nnx_state.practice.state import held
 from nnx_state.practice.values import close, content, describe, listed, numbers
 
@@ -74,16 +75,10 @@ class Trial:
         return self.attempt.call(call, **given | names)
 
 
-def names(attempt: Attempt) -> Iterator[Finding]:
-    """What the problem asks for is there."""
-    for batch in ((), ("x",), ("x", "y")):
-        attempt.function("train_step", "model", "optimizer", "loss_fn", *batch)
-    attempt.function("grouped_optimizer", "model", "groups")
-    yield from ()
-
-
 def steps(attempt: Attempt) -> Iterator[Finding]:
     """One step moves the Params by the gradient, keeps the count and returns the loss; later ones run no Python."""
+    for batch in ((), ("x",), ("x", "y")):
+        attempt.function("train_step", "model", "optimizer", "loss_fn", *batch)
     trial = Trial(attempt)
     yield from _first_step(attempt, trial)
     yield from _later_steps(attempt, trial)
@@ -128,6 +123,7 @@ def batches(attempt: Attempt) -> Iterator[Finding]:
 
 def groups(attempt: Attempt) -> Iterator[Finding]:
     """Each Param moves with the rate of the first filter that matches it, be it a filter by path or by type."""
+    attempt.function("grouped_optimizer", "model", "groups")
     line = attempt.line("grouped_optimizer")
     by_path = {nnx.PathContains("first"): 1.0, nnx.PathContains("bias"): 0.1, nnx.PathContains("kernel"): 0.01}
     wanted = {"first.bias": 1.0, "first.kernel": 1.0, "second.bias": 0.1, "second.kernel": 0.01}
@@ -170,7 +166,7 @@ def unmatched(attempt: Attempt) -> Iterator[Finding]:
         yield Finding("unmatched", "grouped_optimizer", f"{case}, and nothing was raised", expected, line, measured)
 
 
-STAGES = (names, steps, gradients, batches, groups, unmatched)
+STAGES = (*part(steps, gradients, batches), *part(groups, unmatched))
 
 
 def _first_step(attempt: Attempt, trial: Trial) -> Iterator[Finding]:

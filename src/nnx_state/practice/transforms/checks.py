@@ -16,7 +16,7 @@ from flax.errors import TraceContextError
 from nnx_state import MultiParam
 from nnx_state.practice.findings import Finding
 from nnx_state.practice.probe import Attempt, Stop
-from nnx_state.practice.stages import needs
+from nnx_state.practice.stages import needs, part
 from nnx_state.practice.values import close, content, describe, listed, numbers, ramp, spec
 
 PARAMS = ("bias", "kernel", "scale")
@@ -55,19 +55,12 @@ class Watched:
         return run
 
 
-def names(attempt: Attempt) -> Iterator[Finding]:
-    """What the problem asks for is there."""
-    attempt.function("unchanged", "before", "model")
-    attempt.function("TraceCounter", "function")
-    attempt.function("train_twice", "jit")
-    yield from ()
-
-
 def comparing(attempt: Attempt) -> Iterator[Finding]:
     """`unchanged` names the Params that are equal, bit for bit.
 
     What it names is looked at with the simplest change; the others try what "equal" means to it.
     """
+    attempt.function("unchanged", "before", "model")
     seen = _compared(attempt, {"bias": 1.0})
     wanted = ["kernel", "scale"]
     line = attempt.line("unchanged")
@@ -89,10 +82,15 @@ def comparing(attempt: Attempt) -> Iterator[Finding]:
             if (seen := _compared(attempt, changes)) != expected_names:
                 yield Finding(kind, "unchanged", f"{what} changed: {seen}", f"{expected_names}", line)
                 return
+        for kind, what, start, expected_names in _oddities():
+            if (seen := _compared(attempt, {"bias": 0.0}, start)) != expected_names:
+                yield Finding(kind, "unchanged", f"{what}: {seen}", f"{expected_names}", line)
+                return
 
 
 def counting(attempt: Attempt) -> Iterator[Finding]:
     """`TraceCounter` hands on what it is given, and counts the runs of Python."""
+    attempt.function("TraceCounter", "function")
     line = attempt.line("TraceCounter")
     runs = []
     x = jnp.ones(3)
@@ -147,18 +145,28 @@ def counting(attempt: Attempt) -> Iterator[Finding]:
 @needs(comparing, counting)
 def training(attempt: Attempt) -> Iterator[Finding]:
     """`train_twice` compiles a counted step with the transform that it is given, and compares with a copy."""
+    attempt.function("train_twice", "jit")
     kernel = attempt.call("MultiParam(4, 2, rngs=nnx.Rngs(0))", MultiParam=MultiParam, nnx=nnx).kernel
     for name, jit, stay in (("nnx.jit", nnx.jit, ["kernel"]), ("jax.jit", jax.jit, ["bias", "kernel"])):
         _trained(attempt, name, jit, stay, content(kernel))
     yield from ()
 
 
-STAGES = (names, comparing, counting, training)
+STAGES = (*part(comparing), *part(counting), training)
 
 
-def _compared(attempt: Attempt, changes: dict[str, Any]) -> Any:
-    """Return what `unchanged` says of a model in which these numbers were added to its Params."""
+def _compared(attempt: Attempt, changes: dict[str, Any], start: dict[str, float] | None = None) -> Any:
+    """Return what `unchanged` says of a model in which these numbers were added to its Params.
+
+    Args:
+        attempt: the file.
+        changes: what is added to which Param.
+        start: the number that fills a Param before that.
+    """
     model = Model()
+    for name, number in (start or {}).items():
+        param = getattr(model, name)
+        param[...] = jnp.array(np.full(param.shape, number, np.float32))
     before = nnx.clone(model)
     for name, change in changes.items():
         param = getattr(model, name)
@@ -180,6 +188,12 @@ def _changes() -> Iterator[tuple[str, str, dict[str, Any], list[str]]]:
     anew = "no number, but every array was written anew, so nothing"
     yield "objects", anew, dict.fromkeys(PARAMS, 0.0), list(PARAMS)
     yield "result-value", "everything", dict.fromkeys(PARAMS, 1.0), []
+
+
+def _oddities() -> Iterator[tuple[str, str, dict[str, float], list[str]]]:
+    """Yield numbers for which `==` and bits disagree: as in `_changes`, but with what Params hold before 0 is added."""
+    yield "nan", "the scale is NaN, and nothing changed", {"scale": np.nan}, list(PARAMS)
+    yield "sign", "the bias went from -0.0 to 0.0", {"bias": -0.0}, ["kernel", "scale"]
 
 
 def _trained(attempt: Attempt, name: str, jit: Callable[..., Any], stay: list[str], kernel: jax.Array) -> None:

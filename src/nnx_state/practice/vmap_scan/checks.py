@@ -80,17 +80,10 @@ def alone() -> tuple[Any, list[tuple[np.ndarray, dict[str, np.ndarray]]]]:
     return stacked, calls
 
 
-def names(attempt: Attempt) -> Iterator[Finding]:
-    """The functions and the class are there."""
-    attempt.function("ensemble", "make", "size", "rngs")
-    attempt.function("predict", "models", "x")
-    attempt.module_class("Deep")
-    yield from ()
-
-
 @apart
 def building(attempt: Attempt) -> Iterator[Finding]:
     """All state of an ensemble has one more axis, and its members differ."""
+    attempt.function("ensemble", "make", "size", "rngs")
     line = attempt.line("ensemble")
     rngs = nnx.Rngs(0)
     kinds = {"requested": "keys"} | dict.fromkeys(AXES, "axes")
@@ -120,6 +113,7 @@ def building(attempt: Attempt) -> Iterator[Finding]:
 @apart
 def predicting(attempt: Attempt) -> Iterator[Finding]:
     """Every member gets all examples, and keeps what it writes, as if it were called alone."""
+    attempt.function("predict", "models", "x")
     stacked, calls = alone()
     line = attempt.line("predict")
     x = jnp.array(X)
@@ -139,6 +133,7 @@ def predicting(attempt: Attempt) -> Iterator[Finding]:
 @apart
 def stacking(attempt: Attempt) -> Iterator[Finding]:
     """The layers are one module with stacked Params, the count is one number for all, and a call uses both."""
+    attempt.module_class("Deep", "features", "depth", "rngs")
     kinds = {"requested": "keys", "Found data": "list"} | dict.fromkeys(AXES, "axes")
     deep = tried(attempt, _deep(seed=2), "layers", kinds, attempt.line("layers", "Deep"), nnx=nnx)
     yield from _layers(attempt, deep)
@@ -150,7 +145,7 @@ def stacking(attempt: Attempt) -> Iterator[Finding]:
         yield from _running(attempt, deep)
 
 
-STAGES = (names, building, predicting, stacking)
+STAGES = (building, predicting, stacking)
 
 
 def _deep(seed: int) -> str:
@@ -233,6 +228,7 @@ def _running(attempt: Attempt, deep: Any) -> Iterator[Finding]:
         raise Stop(Finding(kind, "forward", f"it returns {spec(y)}", f"{list(X.shape)}", line))
     yield from _result(y, raw(deep.layers.kernel), raw(deep.layers.bias), line)
     if deep.calls is not calls:
+        line = attempt.changing_line("calls", replaces=True)
         raise Stop(Finding("replaced", "calls", f"then `calls` is {describe(deep.calls)}", "the Variable", line))
     now = content(deep.calls)
     if difference(now, np.array(DEPTH, np.int32)):
