@@ -54,6 +54,17 @@ open("all", "w").close()
 FOREVER = "while True: pass\n"
 
 
+@pytest.fixture(autouse=True)
+def heard():
+    """Let what is started here hear the signals that this run may have been told to ignore, as by nohup."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGHUP, signal.SIGINT)}
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
 @pytest.fixture
 def started(tmp_path):
     """Return the folder in which an attempt names what it has started."""

@@ -47,7 +47,7 @@ def test_an_attempt_is_shown_whole_with_its_diagnosis(mistake):
     assert shown == SEED.wrong["count-param"].source.splitlines()
     assert "It gets count-param." in said
     assert "**Not yet.** The count is a Param." in said
-    assert "Its spellings: the plain one, alias, int." in said
+    assert "Its spellings: the plain one, alias, int, requires-grad." in said
     assert "mistake -- multi-param count-param --spelling NAME" in said
 
 
@@ -68,7 +68,7 @@ def test_the_names_of_all_attempts_are_listed(mistake):
 def test_a_spelling_is_chosen_by_its_name():
     assert mistakes.chosen(SEED, "count-param", "").name == "count-param"
     assert mistakes.chosen(SEED, "count-param", "alias").name == "count-param--alias"
-    assert mistakes.chosen(SEED, "raised", "").name == "raised--constructor"  # none of them is the plain one
+    assert mistakes.chosen(SEED, "raised", "").name == "raised--float-features"  # none of them is the plain one
 
 
 @pytest.mark.parametrize(
@@ -81,7 +81,7 @@ def test_a_spelling_is_chosen_by_its_name():
         ),
         (
             ["multi-param", "count-param", "--spelling", "x"],
-            "count-param has no spelling 'x': choose one of alias, int.",
+            "count-param has no spelling 'x': choose one of alias, int, requires-grad.",
         ),
         (["multi-param", "count-value", "--spelling", "x"], "count-value has no spelling 'x': choose one of none."),
         (["multi-param", "--draft", "nowhere.py"], "nowhere.py cannot be read: No such file or directory."),

@@ -246,7 +246,10 @@ def _misfit(
     if close(seen, base + SCALE * low):
         return None
     ratio = float(((np.asarray(seen) - base) * low).sum() / (low**2).sum()) if np.shape(seen) == base.shape else SCALE
-    kind = formula_of(seen, {"no-adapter": base, "no-base": SCALE * low, "scale": base + ratio * low})
+    scaled = formula_of(seen, {"scale": base + ratio * low})  # a scale of 0 is no adapter, which comes first
+    kind = formula_of(
+        seen, {"no-adapter": base, "no-base": SCALE * low}, otherwise=scaled
+    )
     told = {
         "no-adapter": f"{words[0]} alone",
         "no-base": f"{SCALE} * {words[1]} alone",
