@@ -247,9 +247,7 @@ def _misfit(
         return None
     ratio = float(((np.asarray(seen) - base) * low).sum() / (low**2).sum()) if np.shape(seen) == base.shape else SCALE
     scaled = formula_of(seen, {"scale": base + ratio * low})  # a scale of 0 is no adapter, which comes first
-    kind = formula_of(
-        seen, {"no-adapter": base, "no-base": SCALE * low}, otherwise=scaled
-    )
+    kind = formula_of(seen, {"no-adapter": base, "no-base": SCALE * low}, otherwise=scaled)
     told = {
         "no-adapter": f"{words[0]} alone",
         "no-base": f"{SCALE} * {words[1]} alone",
