@@ -72,9 +72,11 @@ def draft(one: Exercise, path: Path, spelling: str) -> int:
     """Print what grading says of an edited solution, and the entry that makes an attempt of it.
 
     Raises:
-        RefusedError: If the file cannot be read, or is an attempt of the exercise already.
+        RefusedError: If the file cannot be read, gets no verdict, or is an attempt of the exercise already.
     """
     report = grade(one, path)
+    if report.undecided:
+        raise RefusedError(reports.text(report))
     print(f"{reports.text(report)}\n\n{entry(report, spelling)}", flush=True)
     return DONE
 

@@ -9,7 +9,7 @@ from nnx_state._outcome import RefusedError
 from nnx_state.practice import reports
 from nnx_state.practice.exercises import exercise
 from nnx_state.practice.grading import grade, grade_source
-from nnx_state.practice.running import run
+from nnx_state.practice.running import Ran, run
 from workshop.attempts import forked
 
 SEED = exercise("multi-param")
@@ -107,6 +107,12 @@ def test_a_check_that_fails_by_itself_is_not_the_attempts_mistake(attempt):
     assert "multi_param/checks.py:" in primary(report).seen
     also = grade(SEED, attempt("", breaking.replace("nnx.Variable(", "nnx.Param(")), runner=forked)
     assert [one.finding.name for one in also.found] == ["count-param", "check-failed"]
+
+
+def test_a_machine_that_is_too_slow_is_not_the_attempts_mistake(attempt):
+    report = grade(SEED, attempt("x = 1"), runner=lambda question: Ran(None, b"", b""))
+    assert report.undecided
+    assert primary(report).kind == "not-reached"
 
 
 def test_an_error_that_is_no_exception_is_told(attempt):

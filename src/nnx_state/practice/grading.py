@@ -21,7 +21,9 @@ from nnx_state.practice.running import Ran, Runner, run
 
 LIMIT = 30.0  # seconds for one attempt
 SHOWN = 2000  # characters of what an attempt printed, from its end
-CHECK_FAILED = "check-failed"  # the kind of a finding that is no fault of the attempt
+CHECK_FAILED = "check-failed"
+NOT_REACHED = "not-reached"
+NO_FAULT = {CHECK_FAILED, NOT_REACHED}  # the kinds of findings that are no fault of the attempt
 
 
 @dataclass(frozen=True)
@@ -57,8 +59,8 @@ class Report:
 
     @property
     def undecided(self) -> bool:
-        """Tell whether a check failed by itself before anything was found."""
-        return bool(self.found) and self.found[0].finding.kind == CHECK_FAILED
+        """Tell whether a check failed by itself, or the time ran out, before anything was found."""
+        return bool(self.found) and self.found[0].finding.kind in NO_FAULT
 
 
 def grade(exercise: Exercise, path: Path, limit: float = LIMIT, runner: Runner | None = None) -> Report:
@@ -131,6 +133,8 @@ def _unended(record: Record, code: int | None, path: str) -> list[Finding]:
         return []
     where = f"in the stage {record.stage.strip('_')}" if record.stage else "before the first stage"
     if code is None or record.rest:
+        if not record.stage:
+            return [Finding(NOT_REACHED, seen="JAX was still being imported at the time limit", expected="a start")]
         return [Finding("timeout", seen=f"still running {where}", expected="an end", line=_stuck(record.rest, path))]
     signals = {int(one): one.name for one in signal.Signals}  # some have a number alone
     how = f"signal {signals.get(-code, -code)}" if code < 0 else f"exit code {code}"
