@@ -8,6 +8,7 @@ from pathlib import Path
 from workshop.pages import Block, read
 
 PROVED = re.compile(r"^(?:\w+\.)*(\w+(?:Error|Exception|Warning): .+)$", re.MULTILINE)
+TITLE = re.compile(r"(?:…|\w+)(?:Error|Exception|Warning): .")  # one text may come from two classes
 ENTRY = re.compile(r"^### (?P<title>.+?) \{ #(?P<anchor>[\w-]+) \}\n(?P<text>.*?)(?=^##|\Z)", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\]\((?P<page>(?!claims/)[\w/-]+\.md)#(?P<anchor>[\w-]+)\)")  # a claim has no block on its page
 
@@ -29,7 +30,7 @@ class Entry:
     @property
     def is_error(self) -> bool:
         """Tell an error text from a symptom in words."""
-        return PROVED.match(self.title) is not None
+        return TITLE.match(self.title) is not None
 
     def covers(self, error: str) -> bool:
         """Tell whether an error text starts with the title."""

@@ -3,7 +3,6 @@
 import errno
 import json
 import os
-import resource
 import subprocess
 import sys
 from pathlib import Path
@@ -43,11 +42,11 @@ def file(learner, monkeypatch):
     return path
 
 
-def command(*arguments, **how):
+def command(*arguments, through=(), **how):
     """Run the command line, in which every attempt passes; return its exit code and what it writes."""
     program = STUBBED.format(arguments=list(map(str, arguments)))
     how = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE} | how
-    done = subprocess.run([sys.executable, "-c", program], text=True, check=False, **how)
+    done = subprocess.run([*through, sys.executable, "-c", program], text=True, check=False, **how)
     return done.returncode, done.stdout, done.stderr
 
 
@@ -102,13 +101,12 @@ def test_a_progress_file_that_cannot_be_used_stops_no_check_of_a_file(file):
     assert progress.default_path().read_text("utf-8") == "somebody's"
 
 
-def small():
-    """Let no file grow, as on a full disk."""
-    resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
+FULL = ("sh", "-c", 'ulimit -f 0; exec "$0" "$@"')  # no file can grow, as on a full disk
+CLOSED = ("sh", "-c", 'exec "$0" "$@" >&-')  # there is no standard output
 
 
 def test_a_verdict_reaches_a_terminal_though_no_file_can_be_written(file):
-    code, out, err = command("practice", "check", file, preexec_fn=small)
+    code, out, err = command("practice", "check", file, through=FULL)
     assert (code, err) == (0, "")
     assert "**Passed.**" in out
     assert "Your progress could not be saved." in out
@@ -122,7 +120,7 @@ def test_output_that_cannot_be_written_ends_with_a_code(arguments, buffered, fil
         arguments = [*arguments, str(file)]
     with (tmp_path / "out").open("w") as out:
         variables = os.environ | {"PYTHONUNBUFFERED": buffered}
-        code, _, err = command(*arguments, stdout=out, preexec_fn=small, env=variables)
+        code, _, err = command(*arguments, stdout=out, through=FULL, env=variables)
     assert code == COULD_NOT_RUN
     assert err in ("", "[Errno 27] File too large\n")
 
@@ -138,8 +136,8 @@ def test_a_pass_is_saved_though_nobody_reads_the_verdict(file):
 
 def test_a_message_that_cannot_be_written_either_ends_with_a_code(tmp_path):
     with (tmp_path / "out").open("w") as out:
-        assert command("practice", "check", "nowhere.py", stdout=out, stderr=out, preexec_fn=small)[0] == COULD_NOT_RUN
-    assert command("practice", "list", preexec_fn=lambda: os.close(1))[0] == COULD_NOT_RUN
+        assert command("practice", "check", "nowhere.py", stdout=out, stderr=out, through=FULL)[0] == COULD_NOT_RUN
+    assert command("practice", "list", through=CLOSED)[0] == COULD_NOT_RUN
 
 
 def test_a_name_that_is_no_text_can_be_told(learner):
