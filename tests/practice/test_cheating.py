@@ -3,9 +3,13 @@
 These are the shortest ways round a check. It is a net for one's own code, and no prison: see the page on practice.
 """
 
+import dataclasses
+import inspect
+
 import pytest
 
-from nnx_state.practice import patches, reports
+import nnx_state
+from nnx_state.practice import origins, patches, reports
 from nnx_state.practice.channel import found, noting, record
 from nnx_state.practice.exercises import exercise
 from nnx_state.practice.findings import Finding
@@ -139,3 +143,10 @@ def test_what_is_patched_is_undone():
     assert patched == [("math", "floor"), ("math", "tau")] or patched == [("math", "tau"), ("math", "floor")]
     assert math.floor is floor
     assert math.tau > 6
+
+
+def test_what_python_gives_to_every_dataclass_is_borrowed_from_nobody():
+    known = origins.answers("filters")
+    of_python = [part for part in vars(dataclasses).values() if inspect.isfunction(part)]
+    assert {id(nnx_state.Exactly), id(nnx_state.Exactly.__call__)} <= known.keys()
+    assert not known.keys() & set(map(id, of_python))

@@ -36,8 +36,10 @@ def answers(exercise: str) -> dict[int, str]:
     """
     home = f"{PACKAGE}.{exercise}"
     defined = _defined(importlib.import_module(home))
-    methods = [part for one in defined if isinstance(one, type) for part in vars(one).values()]
-    return {id(one): home for one in [*defined, *filter(inspect.isfunction, methods)]}
+    parts = [part for one in defined if isinstance(one, type) for part in vars(one).values()]
+    # Python gives all dataclasses some of its own functions: those are nobody's answer
+    methods = [part for part in parts if inspect.isfunction(part) and part.__module__ == home]
+    return {id(one): home for one in [*defined, *methods]}
 
 
 def borrowed(value: Any, attempt: ModuleType, code: CodeType | None, exercise: str, known: Mapping[int, str]) -> str:
