@@ -63,23 +63,23 @@ def _told_apart(texts: Iterable[str]) -> list[Line]:
     return lines
 
 
-def _section(lines: list[Line], anchor: str, place: str) -> list[Line]:
+def _section(lines: list[Line], wanted: str, place: str) -> list[Line]:
     """Return the lines from a heading to the next one that is not below it."""
     headings = [
-        (number, len(found[1]), found[3] or _anchor(found[2]))
+        (number, len(found[1]), found[3] or anchor(found[2]))
         for number, (text, prose) in enumerate(lines)
         if prose and (found := _HEADING.match(text))
     ]
     for start, level, name in headings:
-        if name == anchor:
+        if name == wanted:
             ends = [number for number, other, _ in headings if number > start and other <= level]
             return lines[start : min(ends, default=len(lines))]
     names = [name for _, _, name in headings]
-    near = ", ".join(difflib.get_close_matches(anchor, names) or names)
-    raise RefusedError(f"{place} has no heading {anchor!r}: choose one of {near}.")
+    near = ", ".join(difflib.get_close_matches(wanted, names) or names)
+    raise RefusedError(f"{place} has no heading {wanted!r}: choose one of {near}.")
 
 
-def _anchor(heading: str) -> str:
+def anchor(heading: str) -> str:
     """Return how an address names a heading, as Python-Markdown does."""
     return re.sub(r"[-\s]+", "-", re.sub(r"[^\w\s-]", "", heading).strip().lower())
 

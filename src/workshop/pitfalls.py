@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from nnx_state import _pages
 from workshop.pages import Block, read
 
 PROVED = re.compile(r"^(?:\w+\.)*(\w+(?:Error|Exception|Warning): .+)$", re.MULTILINE)
@@ -65,12 +66,6 @@ def section(page: Path, anchor: str) -> tuple[Block, ...]:
         if heading and start and len(heading[1]) <= level:
             end = number
             break
-        if heading and not start and slug(heading[2]) == anchor:
+        if heading and not start and _pages.anchor(heading[2]) == anchor:
             start, level = number, len(heading[1])
     return tuple(block for block in read(page) if start and start < block.line < end)
-
-
-def slug(heading: str) -> str:
-    """Return the anchor that Markdown gives a heading."""
-    text = re.sub(r"[^\w\s-]", "", heading.replace("`", "")).strip().lower()
-    return re.sub(r"[-\s]+", "-", text)
