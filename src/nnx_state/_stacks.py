@@ -11,11 +11,11 @@ def unescaped(stack: str) -> str:
     ```python
     from nnx_state._stacks import unescaped
 
-    print(unescaped(r"/home/jos\xe9/\u6c34/\U0001f600.py"))
+    print(unescaped(r"jos\xe9/\u6c34/\U0001f600.py"))
     ```
 
     ```{.text .output}
-    /home/josé/水/😀.py
+    josé/水/😀.py
     ```
     """
     return _ESCAPE.sub(lambda escape: chr(int(escape[0][2:], 16)), stack)

@@ -209,6 +209,6 @@ Stage = Callable[[Attempt], Iterator[Finding]]
 def _ancestry(cls: type) -> str:
     foreign = (base for base in cls.__mro__[1:] if origins.is_of_nnx(base) or base.__module__ != cls.__module__)
     base = next(foreign, object)
-    module = base.__module__.removesuffix(".module").replace("flax.linen", "Flax Linen's")
-    module = "nnx" if origins.is_of_nnx(base) else module
+    home = base.__module__.removesuffix(".module").replace("flax.linen", "Flax Linen's")
+    module = "nnx" if origins.is_of_nnx(base) else home
     return f"`{cls.__name__}` is a plain class" if base is object else f"`{cls.__name__}` is a {module}.{base.__name__}"
