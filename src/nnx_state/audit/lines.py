@@ -1,0 +1,194 @@
+"""Find the line of a class that assigns an attribute, without running anything."""
+
+import ast
+import functools
+import inspect
+import linecache
+import os
+import re
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+MAKERS = ("__init__", "setup", "__post_init__")  # where a class usually assigns its attributes
+
+
+@dataclass(frozen=True, order=True)
+class Place:
+    """A line of a file.
+
+    Attributes:
+        file: its name, as Python knows it.
+        line: counted from 1.
+    """
+
+    file: str
+    line: int
+
+    def __str__(self) -> str:
+        return f"{self.shown}:{self.line}"
+
+    @property
+    def shown(self) -> str:
+        """Return the file as a person names it: relative to where they are, if it is in there."""
+        here = f"{Path.cwd()}{os.sep}"
+        return self.file.removeprefix(here)
+
+    @property
+    def text(self) -> str:
+        """Return what stands there."""
+        return linecache.getline(self.file, self.line)
+
+
+def assigned(owner: type, name: str, value: Any, below: tuple[Any, ...] = ()) -> Place | None:
+    """Return the line that assigns an attribute in a class, or in the first of its bases that does.
+
+    Args:
+        owner: the class of the object that has the attribute.
+        name: the attribute.
+        value: what it holds now: of several lines, the one that can have made it is taken.
+        below: the path from there to the value that is asked for: where a list or an `nnx.Dict` is written out, the
+            line of that item is taken.
+
+    Returns:
+        The place, or None where no line of a class assigns it: an object that was changed from outside.
+    """
+    for is_made in (False, True):  # a line with this name, or else a `setattr` that can make it
+        for base in (base for base in owner.__mro__ if not is_foreign(base)):
+            lines = [line for line in _assignments(base) if line.is_made is is_made]
+            found = [line for line in lines if re.fullmatch(line.name, name)]
+            likely = [line for line in found if _can_make(line.made, value)]
+            for line in (*likely, *found):
+                return Place(_file(base), _line_of_item(line, below))
+    return None
+
+
+@dataclass(frozen=True)
+class _Line:
+    name: str  # a regular expression
+    number: int
+    made: ast.expr | None
+    is_made: bool = False  # whether the name is put together while the program runs
+
+
+def _line_of_item(line: _Line, below: tuple[Any, ...]) -> int:
+    """Return the line of an item in `nnx.List([…])` or `nnx.Dict(…)` that is written out, or that of the assignment."""
+    items: list[ast.expr] = []
+    if isinstance(line.made, ast.Call):
+        for keyword in line.made.keywords:
+            if below[:1] == (keyword.arg,):
+                return keyword.lineno
+        items = line.made.args
+    if len(items) == 1 and isinstance(items[0], ast.List | ast.Tuple):
+        items = items[0].elts
+    item = next((part for part in below if isinstance(part, int)), None)
+    is_written_out = not any(isinstance(one, ast.Starred) for one in items)
+    return items[item].lineno if item is not None and is_written_out and item < len(items) else line.number
+
+
+def _can_make(made: ast.expr | None, value: Any) -> bool:
+    """Tell whether the right side of an assignment can have made a value: `None` cannot have made a Param."""
+    if isinstance(made, ast.Constant):
+        return isinstance(value, int | float | str | None) and bool(ast.literal_eval(made) == value)
+    if isinstance(made, ast.Call):
+        called = ast.unparse(made.func).rpartition(".")[2]
+        known = [base.__name__ for base in type(value).__mro__]
+        return not called[:1].isupper() or called in known
+    return True
+
+
+def _file(owner: type) -> str:
+    return inspect.getsourcefile(owner) or ""
+
+
+@functools.cache
+def _assignments(owner: type) -> tuple[_Line, ...]:
+    """Return each line of a class that assigns to an attribute of `self`, those that make an object first."""
+    body = _body(owner)
+    methods = [node for node in body if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
+    made = [(method, line) for method in methods for node in ast.walk(method) for line in _of(node, _self(method))]
+    fields = [_field(node) for node in body]  # of a dataclass
+    return (
+        *(line for method, line in made if method.name in MAKERS),
+        *(field for field in fields if field),
+        *(line for method, line in made if method.name not in MAKERS),
+    )
+
+
+def _field(node: ast.stmt) -> _Line | None:
+    match node:
+        case ast.AnnAssign(target=ast.Name(id=name), value=made):
+            return _Line(re.escape(name), node.lineno, made)
+    return None
+
+
+def _body(owner: type) -> list[ast.stmt]:
+    """Return the statements of a class; none where its source cannot be had."""
+    try:
+        lines, first = inspect.getsourcelines(owner)
+        tree = _tree(_file(owner))
+    except (OSError, TypeError, SyntaxError):
+        return []
+    last = first + len(lines) - 1
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ClassDef) and node.name == owner.__name__ and first <= node.lineno <= last:
+            return node.body
+    return []
+
+
+@functools.cache
+def _tree(file: str) -> ast.Module:
+    return ast.parse("".join(linecache.getlines(file)))
+
+
+def _self(method: ast.FunctionDef | ast.AsyncFunctionDef) -> str:
+    arguments = [*method.args.posonlyargs, *method.args.args]
+    return arguments[0].arg if arguments else ""
+
+
+def _of(node: ast.AST, owner: str) -> list[_Line]:
+    """Return what a statement assigns to attributes of an object."""
+    match node:
+        case ast.Assign(targets=targets, value=made):
+            parts = [part for target in targets for part in _parts(target, made)]
+        case ast.AnnAssign(target=target, value=made) if made:
+            parts = [(target, made)]
+        case ast.Call(func=ast.Name(id="setattr"), args=[ast.Name(id=name), named, made]) if name == owner:
+            return [_Line(_pattern(named), node.lineno, made, not isinstance(named, ast.Constant))]
+        case _:
+            return []
+    mine = [(part, made) for part, made in parts if _is_own(part, owner)]
+    return [_Line(re.escape(part.attr), part.lineno, made) for part, made in mine if isinstance(part, ast.Attribute)]
+
+
+def _pattern(named: ast.expr) -> str:
+    """Return a regular expression for what an expression of text can give."""
+    match named:
+        case ast.Constant(value=value):
+            return re.escape(str(value))
+        case ast.JoinedStr(values=parts):
+            return "".join(map(_pattern, parts))
+    return ".*"
+
+
+def _is_own(target: ast.expr, owner: str) -> bool:
+    match target:
+        case ast.Attribute(value=ast.Name(id=name)):
+            return name == owner
+    return False
+
+
+def _parts(target: ast.expr, made: ast.expr) -> list[tuple[ast.expr, ast.expr | None]]:
+    """Return each target of an assignment with what is assigned to it, as far as that stands there."""
+    if not isinstance(target, ast.Tuple | ast.List):
+        return [(target, made)]
+    values: list[ast.expr | None] = [None] * len(target.elts)
+    if isinstance(made, ast.Tuple | ast.List) and len(made.elts) == len(target.elts):
+        values = [*made.elts]
+    return list(zip(target.elts, values, strict=True))
+
+
+def is_foreign(owner: type) -> bool:
+    """Tell whether a class belongs to Flax or JAX, in whose files nobody mends their model."""
+    return owner.__module__.partition(".")[0] in {"flax", "jax", "optax", "builtins", *sys.stdlib_module_names}

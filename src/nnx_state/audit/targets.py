@@ -1,0 +1,101 @@
+"""Load what is named on the command line: `package.module:name`, or `file.py:name`."""
+
+import importlib
+import importlib.util
+import sys
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from flax import nnx
+
+from nnx_state._outcome import RefusedError
+from nnx_state.audit.running import Inputs
+
+HOW = "write `package.module:callable` or `file.py:callable`"
+OTHERS = {"linen": "Flax Linen", "equinox": "Equinox", "torch": "PyTorch"}
+
+
+def model(target: str) -> nnx.Module:
+    """Return the model that a target names or makes.
+
+    Raises:
+        RefusedError: If it cannot be loaded or made, or is no NNX module; the message says why.
+    """
+    found = _value(target)
+    if not isinstance(found, nnx.Module):
+        raise RefusedError(
+            f"{target} is {_described(found)}: the audit reads an nnx.Module, or a callable that makes one."
+        )
+    return found
+
+
+def inputs(target: str) -> Inputs:
+    """Return the arguments that a target names or makes: a tuple, a dict of keywords, or a single value.
+
+    Raises:
+        RefusedError: If it cannot be loaded or made; the message says why.
+    """
+    found = _value(target)
+    return found if isinstance(found, tuple | dict) else (found,)
+
+
+def _value(target: str) -> Any:
+    """Return what a target names, or what that makes: a module can be called too, and is what it is."""
+    found = _loaded(target)
+    return _made(target, found) if callable(found) and not isinstance(found, nnx.Module) else found
+
+
+def _loaded(target: str) -> Any:
+    """Return the object that a target names."""
+    place, colon, name = target.rpartition(":")
+    if not (colon and place and name):
+        raise RefusedError(f"{target} names no object: {HOW}.")
+    module = _module(place, target)
+    found: Any = module
+    for part in name.split("."):
+        if not hasattr(found, part):
+            raise RefusedError(f"{place} has no {name}: {HOW}.")
+        found = getattr(found, part)
+    return found
+
+
+def _made(target: str, maker: Any) -> Any:
+    """Return what a callable makes without arguments."""
+    try:
+        return maker()
+    except (Exception, SystemExit) as error:
+        said = f"{type(error).__name__}: {error}."
+        hint = " Name a function that needs no arguments." if isinstance(error, TypeError) else ""
+        raise RefusedError(f"{target} could not be called: {said}{hint}") from error
+
+
+def _module(place: str, target: str) -> ModuleType:
+    here = str(Path.cwd())
+    if here not in sys.path:
+        sys.path.insert(0, here)  # as `python -m` does
+    try:
+        return _from_file(Path(place)) if place.endswith(".py") else importlib.import_module(place)
+    except (Exception, SystemExit) as error:
+        hint = " A file of a package is named `package.module:callable`." if "relative import" in str(error) else ""
+        raise RefusedError(f"{target} could not be imported: {type(error).__name__}: {error}.{hint}") from error
+
+
+def _from_file(file: Path) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(file.stem, file.resolve())
+    if spec is None or spec.loader is None:
+        raise ImportError(f"{file} is no Python file")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules.setdefault(file.stem, module)  # what looks for the source of a class asks here
+    sys.path.insert(0, str(file.resolve().parent))  # as `python file.py` does
+    spec.loader.exec_module(module)
+    return module
+
+
+def _described(found: Any) -> str:
+    """Say what an object is, and name the library of a model that is none of NNX."""
+    for base in type(found).__mro__:
+        for part, library in OTHERS.items():
+            if part in base.__module__.split("."):
+                return f"a model of {library}"
+    return f"an object of {type(found).__name__}"

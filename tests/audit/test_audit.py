@@ -1,0 +1,236 @@
+"""What the audit finds and leaves alone, and that it changes nothing."""
+
+import json
+import random
+import re
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import pytest
+from flax import nnx
+
+from nnx_state import differences
+from nnx_state.audit import audit, table
+from nnx_state.audit.rules import NOTE, RULES
+from nnx_state.audit.running import CallError
+
+PAGES = Path(__file__).parents[2] / "docs/audit"
+
+
+class Everything(nnx.Module):
+    """A model with something of each home, which writes and draws when it is called."""
+
+    def __init__(self, rngs):
+        self.linear = nnx.Linear(3, 3, rngs=rngs)
+        self.norm = nnx.BatchNorm(3, rngs=rngs)
+        self.dropout = nnx.Dropout(0.5, rngs=rngs)
+        self.count = nnx.Variable(jnp.array(0))
+        self.grid = jnp.linspace(0.0, 1.0, 3)
+        self.size = 3
+
+    def __call__(self, x):
+        self.count[...] += 1
+        return self.dropout(self.norm(self.linear(x))) + self.grid
+
+
+def test_each_rule_has_a_page_and_a_row_in_the_table_of_rules():
+    assert {file.stem for file in PAGES.glob("*.md")} == {"index", *RULES}
+    listed = re.findall(
+        r"^\| \[`([\w-]+)`\]\(\1\.md\) \| (.+) \| (\w+)(?:, with (inputs))? \|$",
+        (PAGES / "index.md").read_text("utf-8"),
+        re.M,
+    )
+    assert listed == [(rule.name, rule.about, rule.severity, "inputs" * rule.runs) for rule in RULES.values()]
+
+
+@pytest.mark.parametrize("name", RULES)
+def test_the_page_of_a_rule_says_how_sure_it_is(name):
+    text = (PAGES / f"{name}.md").read_text("utf-8")
+    rule = RULES[name]
+    assert f"*{rule.severity}*" in text
+    assert ("needs `inputs`" in text) == rule.runs
+    assert ("asked for by name" in text) == (rule.severity == NOTE)
+
+
+@pytest.mark.parametrize("train", [True, False])
+def test_the_model_stays_as_it_is(train):
+    model = Everything(nnx.Rngs(0))
+    model.set_attributes(deterministic=not train, use_running_average=not train)
+    graphdef, before = nnx.graphdef(model), nnx.clone(model, arrays=True)
+    values = [(path, id(leaf)) for path, leaf in nnx.to_flat_state(nnx.state(model))]
+    audit(model, inputs=(jnp.ones((2, 3)),), select=RULES)
+    assert nnx.graphdef(model) == graphdef
+    assert not differences(before, model)
+    assert [(path, id(leaf)) for path, leaf in nnx.to_flat_state(nnx.state(model))] == values
+
+
+def test_a_right_model_gives_no_finding():
+    report = audit(Everything(nnx.Rngs(0)), inputs=(jnp.ones((2, 3)),), select=RULES)
+    assert report.findings == []
+    report.raise_for()
+    assert str(report).startswith("Nothing found:")
+
+
+def planted(draw, rngs):
+    """Return one value of a random home, and the rule that must find it, if one must."""
+    name = f"w{draw.randrange(10**6)}"
+    return draw.choice(
+        [
+            (name, lambda: nnx.Param(rngs.params.normal((2,))), None),
+            (name, lambda: nnx.BatchStat(jnp.zeros(2)), None),
+            (name, lambda: nnx.Variable(jnp.array(1)), None),
+            (name, lambda: jnp.ones(2), None),
+            (name, lambda: 3, None),
+            (name, lambda: "relu", None),
+            (name, lambda: nnx.Param(jnp.array([1, 2])), "integer-param"),
+            (name, lambda: nnx.Param(jnp.array(True)), "integer-param"),
+            (name, lambda: nnx.Param(jax.random.key(1)), "integer-param"),
+            ("kernel", lambda: jnp.ones(2), "plain-weight"),
+            ("bias", lambda: nnx.Variable(jnp.ones(2)), "variable-weight"),
+        ]
+    )
+
+
+def grown(draw, rngs, depth, path=()):
+    """Return a random tree of modules, and what must be found in it."""
+    model, expected = nnx.Dict(), set()
+    for _ in range(draw.randrange(1, 5)):
+        name, make, rule = planted(draw, rngs)
+        if hasattr(model, name):
+            continue
+        setattr(model, name, make())
+        if rule:
+            expected.add((rule, ".".join([*path, name])))
+    for number in range(draw.randrange(3) if depth else 0):
+        child, below = grown(draw, rngs, depth - 1, (*path, f"part{number}"))
+        setattr(model, f"part{number}", child)
+        expected |= below
+    return model, expected
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_exactly_what_was_planted_is_found(seed):
+    model, expected = grown(random.Random(seed), nnx.Rngs(seed), 3)
+    before = nnx.clone(model, arrays=True)
+    assert {(one.rule, one.path) for one in audit(model).findings} == expected
+    assert not (nnx.state(model) and differences(before, model))  # which has to have something to compare
+
+
+def test_an_abstract_model_is_audited_for_what_needs_no_numbers():
+    def make():
+        model = Everything(nnx.Rngs(0))
+        del model.grid
+        model.table = nnx.Param(jnp.arange(3))
+        return model
+
+    abstract = nnx.eval_shape(make)
+    assert [(one.rule, one.path) for one in audit(abstract, select=RULES).findings] == [("integer-param", "table")]
+    with pytest.raises(ValueError, match="An abstract model cannot be called"):
+        audit(abstract, inputs=(jnp.ones((2, 3)),))
+
+
+def test_what_is_under_a_list_that_was_filled_late_has_a_row():
+    model = nnx.Module()
+    model.layers = []
+    model.layers.append(nnx.Linear(2, 2, rngs=nnx.Rngs(0)))
+    rows = [(row.path, row.home) for row in table(model) if isinstance(row.held, nnx.Variable)]
+    assert rows == [("layers.0.bias", "hidden"), ("layers.0.kernel", "hidden")]
+
+
+def test_a_row_says_what_its_value_is():
+    model = nnx.Dict(layer=nnx.Linear(2, 3, param_dtype=jnp.bfloat16, rngs=nnx.Rngs(0)))
+    (row,) = [row for row in table(model) if row.path == "layer.kernel"]
+    assert row.data() | {"metadata": None} == {
+        "path": "layer.kernel",
+        "home": "Param",
+        "shape": [[2, 3]],
+        "dtype": ["bfloat16"],
+        "nbytes": 12,
+        "metadata": None,
+        "owner": "flax.nnx.nn.linear.Linear",
+        "also": [],
+        "line": None,
+    }
+
+
+def test_a_report_is_data_for_programs():
+    report = audit(nnx.Dict(steps=nnx.Param(jnp.array(0))))
+    data = json.loads(report.to_json())
+    assert [one["rule"] for one in data["findings"]] == ["integer-param"]
+    assert data["findings"][0]["read"].endswith("audit/integer-param/")
+    assert [row["path"] for row in data["values"]] == ["steps"]
+
+
+def test_a_note_fails_nothing():
+    model = nnx.Dict(drop=nnx.Dropout(0.5))
+    report = audit(model, select=["dropout-alone"])
+    assert [one.severity for one in report.findings] == [NOTE]
+    report.raise_for()
+    report.raise_for(NOTE)
+
+
+def test_only_the_severities_that_are_named_raise():
+    report = audit(nnx.Dict(kernel=jnp.ones(2)))
+    report.raise_for("error")
+    with pytest.raises(AssertionError, match="plain-weight"):
+        report.raise_for()
+
+
+def test_bad_arguments_are_refused():
+    with pytest.raises(ValueError, match="There is no rule typo: choose among integer-param"):
+        audit(nnx.Dict(), ignore=["typo"])
+    with pytest.raises(TypeError, match=r"model must be an nnx\.Module"):
+        audit({})
+    with pytest.raises(CallError, match="TypeError"):
+        audit(Everything(nnx.Rngs(0)), inputs=())
+
+
+class Eager(nnx.Module):
+    """It looks at a number, which a traced function could not, and gives back a text."""
+
+    def __init__(self):
+        self.bound = nnx.Param(jnp.array(1.0 + 1.0j))
+        self.nothing = float("nan")
+
+    def __call__(self, x):
+        self.bound[...] *= 2
+        return "large" if x.sum() > 1 else "small"
+
+
+def test_a_model_that_cannot_be_traced_is_audited_for_what_a_call_shows():
+    report = audit(Eager(), inputs=(jnp.ones(3),), select=["written-param", "unused-param", "static-written"])
+    assert [(one.rule, one.path) for one in report.findings] == [("written-param", "bound")]
+    assert "by up to 1.41" in report.findings[0].what
+
+
+class Twins(nnx.Module):
+    """A network and its target, which begins as a copy and is used by another method."""
+
+    def __init__(self, rngs):
+        self.online = nnx.Sequential(nnx.Linear(3, 3, rngs=rngs), nnx.Linear(3, 3, use_bias=False, rngs=rngs))
+        self.target = nnx.clone(self.online)
+        self.average = nnx.data({"kernel": jnp.ones(3)})
+
+    def __call__(self, x):
+        return self.online(x)
+
+
+def test_a_target_network_is_left_alone():
+    assert audit(Twins(nnx.Rngs(0)), inputs=(jnp.ones((1, 3)),)).findings == []
+
+
+class Told(nnx.Module):
+    """Its call is told its mode, as in Linen."""
+
+    def __init__(self, rngs):
+        self.norm = nnx.BatchNorm(3, rngs=rngs)
+
+    def __call__(self, x, *, train):
+        return self.norm(x, use_running_average=not train)
+
+
+def test_inputs_may_be_keywords_and_a_mode_may_be_an_argument():
+    assert audit(Told(nnx.Rngs(0)), inputs={"x": jnp.ones((2, 3)), "train": True}).findings == []
+    with pytest.raises(CallError, match="its class Dict has no __call__"):
+        audit(nnx.Dict(a=nnx.Param(jnp.ones(1))), inputs=())

@@ -1,0 +1,117 @@
+"""What `nnx-state audit` loads, writes and returns."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+COMMAND = [sys.executable, "-m", "nnx_state", "audit"]
+SOURCE = """\
+import jax.numpy as jnp
+from flax import nnx
+
+print("loaded")
+
+
+class Net(nnx.Module):
+    def __init__(self):
+        self.table = nnx.Param(jnp.arange(2))
+        self.linear = nnx.Linear(2, 2, rngs=nnx.Rngs(0))
+        self.calls = 0
+
+    def __call__(self, x):
+        self.calls += 1
+        return self.linear(x)
+
+
+made = Net()
+right = nnx.Linear(2, 2, rngs=nnx.Rngs(0))
+x = jnp.ones((1, 2))
+wrong = jnp.ones((1, 5))
+
+
+def wants(size):
+    return Net()
+
+
+class NotOfNNX:
+    pass
+"""
+
+
+@pytest.fixture
+def run(tmp_path):
+    (tmp_path / "net.py").write_text(SOURCE)
+
+    def audited(*arguments):
+        return subprocess.run(
+            [*COMMAND, *arguments],
+            cwd=tmp_path,
+            env=os.environ | {"SITE_URL": "https://site.test/"},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    return audited
+
+
+def test_a_finding_has_its_line_and_its_page(run):
+    done = run("net:Net")
+    assert done.returncode == 1
+    assert "net.py:9: error [integer-param]" in done.stdout
+    assert "https://site.test/audit/integer-param/" in done.stdout
+    assert "loaded" not in done.stdout  # what the module prints is no part of the report
+
+
+def test_a_run_finds_more_and_a_choice_of_rules_less(run):
+    done = run("net.py:made", "--inputs", "net.py:x", "--format", "json")
+    assert [one["rule"] for one in json.loads(done.stdout)["findings"]] == ["integer-param", "static-written"]
+    chosen = run("net:made", "--inputs", "net:x", "--ignore", "integer-param", "--ignore", "static-written")
+    assert (chosen.returncode, chosen.stdout.split(":")[0]) == (0, "Nothing found")
+    assert run("net:right", "--inputs", "net:x").returncode == 0
+    assert run("net:made", "--select", "same-array").returncode == 0
+
+
+def test_github_reads_one_line_for_each_finding(run):
+    done = run("net:Net", "--format", "github")
+    (line,) = done.stdout.splitlines()
+    assert line.startswith("::error file=net.py,line=9,title=integer-param::table: a Param of int32")
+
+
+def test_two_runs_write_the_same(run):
+    first, second = (run("net:made", "--inputs", "net:x", "--format", "json").stdout for _ in range(2))
+    assert first == second
+
+
+def test_rules_are_listed_and_explained(run):
+    listed = run("--list-rules")
+    assert listed.returncode == 0
+    assert "`unused-param` (note, with inputs)" in listed.stdout
+    explained = run("--explain", "plain-weight")
+    assert explained.returncode == 0
+    assert "Why it matters" in explained.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ([], "Nothing was given to audit"),
+        (["net"], "net names no object: write `package.module:callable`"),
+        (["nowhere:Net"], "nowhere:Net could not be imported: ModuleNotFoundError"),
+        (["nowhere.py:Net"], "nowhere.py:Net could not be imported: FileNotFoundError"),
+        (["net:Nothing"], "net has no Nothing"),
+        (["net:wants"], "net:wants could not be called: TypeError"),
+        (["net:NotOfNNX"], "net:NotOfNNX is an object of NotOfNNX: the audit reads an nnx.Module"),
+        (["net:made", "--inputs", "net:wrong"], "net:made raises when it is called with net:wrong: TypeError"),
+        (["net:made", "--select", "typo"], "There is no rule typo"),
+        (["--explain", "typo"], "There is no rule typo"),
+    ],
+)
+def test_what_cannot_be_audited_is_said_in_one_line(run, arguments, said):
+    done = run(*arguments)
+    assert done.returncode == 2
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr

@@ -1,0 +1,121 @@
+"""The line that made a value, in every way in which a class may assign it."""
+
+import importlib.util
+import sys
+
+import pytest
+
+from nnx_state.audit import table
+
+SOURCE = """\
+import dataclasses
+
+import jax.numpy as jnp
+from flax import nnx
+
+
+class Base(nnx.Module):
+    def __init__(self):
+        self.inherited = nnx.Param(jnp.ones(1))
+
+
+class Net(Base):
+    def __init__(self, bias=True):
+        super().__init__()
+        if not bias:
+            self.bias = None
+        else:
+            self.bias = nnx.Param(jnp.ones(1))
+        self.left, self.right = nnx.Param(jnp.ones(1)), nnx.Variable(jnp.ones(1))
+        self.annotated: nnx.Param = nnx.Param(jnp.ones(1))
+        setattr(self, "named", nnx.Param(jnp.ones(1)))
+        for number in range(2):
+            setattr(self, f"made{number}", nnx.Param(jnp.ones(1)))
+        self.layers = nnx.List([
+            nnx.Linear(1, 1, rngs=nnx.Rngs(0)),
+            nnx.Linear(1, 1, use_bias=False, rngs=nnx.Rngs(1)),
+        ])
+        self.chain = nnx.Sequential(
+            nnx.Linear(1, 1, use_bias=False, rngs=nnx.Rngs(0)),
+            nnx.relu,
+            nnx.Linear(1, 1, use_bias=False, rngs=nnx.Rngs(1)),
+        )
+        self.parts = nnx.Dict(
+            one=nnx.Param(jnp.ones(1)),
+            two=nnx.Param(jnp.ones(1)),
+        )
+        self.many = nnx.List([nnx.Linear(1, 1, use_bias=False, rngs=nnx.Rngs(n)) for n in range(2)])
+        self.tied = self.layers[0].kernel
+        self.helped()
+
+    def helped(self):
+        self.later = nnx.BatchStat(jnp.ones(1))
+
+
+@dataclasses.dataclass
+class Data(nnx.Module):
+    field: nnx.Param = dataclasses.field(default_factory=lambda: nnx.Param(jnp.ones(1)))
+
+    def __call__(self, x):
+        self.field += 1
+        return x
+"""
+LINES = {
+    "inherited": "self.inherited",
+    "bias": "self.bias = nnx.Param",
+    "left": "self.left, self.right",
+    "right": "self.left, self.right",
+    "annotated": "self.annotated",
+    "named": '"named"',
+    "made0": 'f"made{number}"',
+    "made1": 'f"made{number}"',
+    "layers.0.kernel": "nnx.Linear(1, 1, rngs=nnx.Rngs(0)),",
+    "layers.0.bias": "nnx.Linear(1, 1, rngs=nnx.Rngs(0)),",
+    "layers.1.kernel": "nnx.Linear(1, 1, use_bias=False, rngs=nnx.Rngs(1)),",
+    "many.1.kernel": "self.many",
+    "later": "self.later",
+    "parts.one": "one=nnx.Param",
+    "parts.two": "two=nnx.Param",
+}
+
+
+@pytest.fixture
+def module(tmp_path, monkeypatch):
+    file = tmp_path / "a_net.py"
+    file.write_text(SOURCE)
+    spec = importlib.util.spec_from_file_location("a_net", file)
+    made = importlib.util.module_from_spec(spec)
+    monkeypatch.setitem(sys.modules, "a_net", made)
+    spec.loader.exec_module(made)
+    return made
+
+
+def test_each_line_is_the_one_that_made_the_value(module):
+    found = {row.path: row.place for row in table(module.Net())}
+    for path, text in LINES.items():
+        assert text in found[path].text, path
+
+
+def test_an_item_of_a_sequence_has_its_own_line(module):
+    rows = {row.path: row.place.line for row in table(module.Net()) if row.place}
+    chained = [line for path, line in rows.items() if path.startswith("chain") and path.endswith("kernel")]
+    first = SOURCE.splitlines().index("        self.chain = nnx.Sequential(") + 1
+    assert chained == [first + 1, first + 3]
+
+
+def test_a_field_of_a_dataclass_is_found(module):
+    (row,) = [row for row in table(module.Data()) if row.path == "field"]
+    assert "field: nnx.Param" in row.place.text
+
+
+def test_what_is_put_in_from_outside_has_no_line(module):
+    model = module.Net()
+    del model.inherited
+    model.stranger = module.nnx.Param(module.jnp.ones(1))
+    places = {row.path: row.place for row in table(model)}
+    assert places["stranger"] is None
+
+
+def test_a_tied_variable_has_one_row_and_names_its_other_path(module):
+    (row,) = [row for row in table(module.Net()) if row.path == "layers.0.kernel"]
+    assert row.also == ("tied",)

@@ -1,0 +1,75 @@
+"""The audit leaves alone what is right: every layer of Flax, and every model of this site."""
+
+from pathlib import Path
+
+import jax.numpy as jnp
+import pytest
+from flax import nnx
+
+from nnx_state import (
+    MLP,
+    CallCounter,
+    Linear,
+    LoRALinear,
+    MultiParam,
+    Noise,
+    RunningNorm,
+    Stack,
+)
+from nnx_state.audit import audit
+from nnx_state.audit.rules import ERROR, RULES, WARNING
+from workshop.pages import read
+
+PAGE = Path(__file__).parents[2] / "docs/lessons/layer-state.md"
+X = jnp.ones((3, 4))
+OURS = {
+    "MLP": (lambda: MLP(4, 3, 2, rngs=nnx.Rngs(0)), (X,)),
+    "CallCounter": (lambda: CallCounter(Linear(4, 2, rngs=nnx.Rngs(0))), (X,)),
+    "Linear": (lambda: Linear(4, 2, rngs=nnx.Rngs(0)), (X,)),
+    "LoRALinear": (lambda: LoRALinear(nnx.Linear(4, 2, rngs=nnx.Rngs(0)), 2, rngs=nnx.Rngs(1)), (X,)),
+    "MultiParam": (lambda: MultiParam(4, 2, rngs=nnx.Rngs(0)), (X,)),
+    "Noise": (lambda: Noise(0.1, rngs=nnx.Rngs(0)), (X,)),
+    "RunningNorm": (lambda: RunningNorm(4), (X,)),
+    "Stack": (lambda: Stack(lambda rngs: nnx.Linear(4, 4, rngs=rngs), 3, rngs=nnx.Rngs(0)), (X,)),
+}
+
+
+class Holder(nnx.Module):
+    """A layer, called as the lesson calls it."""
+
+    def __init__(self, layer, call):
+        self.layer = layer
+        self.call = call
+
+    def __call__(self):
+        return self.call(self.layer)
+
+
+@pytest.fixture(scope="module")
+def layers():
+    """Return what the lesson makes of each layer of Flax, and how it calls one; it asserts that none is missing."""
+    names = {}
+    for block in read(PAGE):
+        if "made = {" in block.code or names.get("made") or "import" in block.code:
+            exec(compile(block.code, str(PAGE), "exec"), names)
+        if "call" in names and "made" in names:
+            return names["made"], names["call"]
+    raise AssertionError("docs/lessons/layer-state.md makes and calls no layers any more")
+
+
+def test_every_layer_of_flax_is_left_alone(layers):
+    made, call = layers
+    assert len(made) > 20
+    sure = [name for name, rule in RULES.items() if rule.severity in (ERROR, WARNING)]
+    found = {}
+    for name, make in made.items():
+        report = audit(Holder(make(), call), inputs=(), select=sure)
+        if report.findings:
+            found[name] = [(one.rule, one.path) for one in report.findings]
+    assert found == {}
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_every_model_of_this_site_is_left_alone(name):
+    make, inputs = OURS[name]
+    assert audit(make(), inputs=inputs).findings == []
