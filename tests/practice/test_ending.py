@@ -15,14 +15,14 @@ import filelock
 import pytest
 
 from nnx_state._outcome import RefusedError
-from nnx_state.practice import running, scratch
+from nnx_state.practice import progress, running, scratch
 from nnx_state.practice.channel import Question
 from nnx_state.practice.exercises import exercise
 from nnx_state.practice.grading import grade, grade_source
 
 SEED = exercise("multi-param")
 ALONE = running.PROGRAM.replace(
-    "keeper.main()", "keeper._answer = lambda question: exec(question.text, {}); keeper.main()"
+    "keeper.main()", "keeper._answer = lambda question, watched: exec(question.text, {}); keeper.main()"
 )
 LONG = "import time\ntime.sleep(600)"
 STARTED = f"""\
@@ -128,16 +128,26 @@ def temporary(tmp_path, monkeypatch):
 
 
 def test_what_an_attempt_started_has_ended_with_its_check(started):
-    assert grade_source(SEED, starting(started, SEED.solution)).passed
+    report = grade_source(SEED, starting(started, SEED.solution))
+    assert report.passed
+    assert report.printed == ""
     assert all_ended(started)
     assert folders() == set()
 
 
 @pytest.mark.parametrize(
-    ("end", "code"), [("os._exit(3)", 3), ("os.kill(os.getpid(), signal.SIGSEGV)", -signal.SIGSEGV), ("1 / 0", 1)]
+    ("end", "code"),
+    [
+        ("os._exit(3)", 3),
+        ("os.kill(os.getpid(), signal.SIGSEGV)", -signal.SIGSEGV),
+        ("os.kill(os.getpid(), signal.SIGKILL)", -signal.SIGKILL),
+        ("1 / 0", 1),
+    ],
 )
 def test_however_an_attempt_ends_what_it_started_has_ended(end, code, started, alone, tmp_path):
-    assert ran(starting(started, end), tmp_path).code == code
+    done = ran(starting(started, end), tmp_path)
+    assert done.code == code
+    assert (b"Traceback" in done.printed) == (end == "1 / 0")
     assert all_ended(started)
 
 
@@ -202,9 +212,37 @@ def test_ctrl_c_ends_a_check_without_a_traceback(started, tmp_path):
 
 
 def test_ctrl_c_ends_the_start_without_a_traceback():
-    program = "import os, signal, nnx_state.__main__\nos.kill(os.getpid(), signal.SIGINT)\nprint('on')"
+    program = "import os, signal, sys, nnx_state_start\nassert 'nnx_state' not in sys.modules\n"
+    program += "os.kill(os.getpid(), signal.SIGINT)\nprint('on')"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout, done.stderr) == (-signal.SIGINT, "", "")
+
+
+@pytest.mark.parametrize("broken", ["cli.main = interrupt", "cli.main = lambda: atexit.register(interrupt)"])
+def test_ctrl_c_before_and_after_the_command_line_runs_is_quiet(broken):
+    program = f"""
+import atexit, os, signal, nnx_state_start
+from nnx_state import cli
+interrupt = lambda: os.kill(os.getpid(), signal.SIGINT)
+{broken}
+nnx_state_start.main()
+print('on')
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout.replace("on\n", ""), done.stderr) in [(130, "", ""), (-signal.SIGINT, "", "")]
+
+
+def test_a_folder_of_somebody_else_stays(temporary, monkeypatch):
+    for name in ("empty", "held"):
+        (temporary / f"{scratch.PREFIX}{name}").mkdir()
+    (temporary / f"{scratch.PREFIX}held" / scratch.MARK).touch()
+    for folder in temporary.iterdir():
+        os.utime(folder, (0, 0))
+    user = os.getuid()
+    monkeypatch.setattr(os, "getuid", lambda: user + 1)
+    scratch.sweep()
+    assert len(list(temporary.iterdir())) == 2
+    monkeypatch.undo()
 
 
 def test_a_folder_that_stayed_goes_at_the_next_start(temporary):
@@ -225,6 +263,14 @@ def test_a_folder_that_stayed_goes_at_the_next_start(temporary):
     assert (foreign / scratch.MARK).read_text("utf-8") == "somebody's"
 
 
+def test_the_mark_of_a_folder_goes_last(temporary, monkeypatch):
+    ended = []
+    monkeypatch.setattr(scratch.shutil, "rmtree", lambda path, **how: ended.append(path))  # as if killed before each
+    with scratch.folder() as made:
+        (made / "work").mkdir()
+    assert ended[:2] == [made / "work", made]
+
+
 def test_a_folder_that_cannot_be_made_is_told(monkeypatch, tmp_path):
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "nowhere"))
     path = tmp_path / SEED.filename
@@ -239,3 +285,29 @@ def test_a_python_that_cannot_be_started_is_told(monkeypatch, tmp_path):
     monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
     with pytest.raises(RefusedError, match=r"Python cannot be started: .*/python: No such file or directory"):
         grade_source(SEED, SEED.solution)
+
+
+def test_a_question_that_python_cannot_be_asked_is_told(monkeypatch):
+    def failing(question):
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(running, "asdict", failing)  # what a pipe takes comes from it
+    with pytest.raises(RefusedError, match=r"Python cannot be asked: Input/output error"):
+        grade_source(SEED, SEED.solution)
+
+
+def test_a_lock_that_cannot_be_given_back_stops_nothing(monkeypatch):
+    release = filelock.FileLock.release
+
+    def failing(lock, force=False):
+        if not force:  # which the end of a process does
+            raise OSError(5, "Input/output error")
+        release(lock, force)
+
+    monkeypatch.setattr(filelock.FileLock, "release", failing)
+    with scratch.folder():
+        pass
+    assert folders() == set()
+    with progress.changing() as known:
+        known.of("linear").hints = 1
+    assert progress.load().of("linear").hints == 1

@@ -49,6 +49,7 @@ def test_a_mistake_gets_its_diagnosis(exercise, attempt, reused):
     for one in report.found:
         has_words = one.finding.name in exercise.diagnoses or one.finding.kind in common_diagnoses()
         assert has_words, f"What to do: explain {one.finding.name} in diagnoses.toml."
+        assert one.finding.seen == one.finding.seen.strip(), "What to do: write a whole sentence in the check."
 
 
 @pytest.mark.parametrize("exercise", EXERCISES, ids=named)

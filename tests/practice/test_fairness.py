@@ -72,6 +72,13 @@ def test_a_mistake_is_told_beside_a_part_that_is_missing(slug, mistake, definiti
     assert {mistake, f"{missing}-absent"} <= set(names), f"{names}\n{report.printed}"
 
 
+def test_an_array_that_is_computed_from_a_param_is_told_as_that(reused):
+    linear = exercise("linear")
+    for spelling, told in [("", False), ("--scaled-after", True)]:
+        (first, *_) = grade_source(linear, linear.wrong[f"kernel-array{spelling}"].source, runner=reused).found
+        assert ("what is computed from a Param is an array" in first.finding.seen) is told
+
+
 def test_the_line_that_makes_an_attribute_is_the_last_of_its_constructor():
     assert first_line(PROGRAM, "count", "Base") == 3
     assert making_line(PROGRAM, "count", "Base") == 4
@@ -140,6 +147,7 @@ def test_no_attribute_of_another_library_is_one_of_nnx():
     ("error", "name"),
     [
         (AttributeError("'Linear' object has no attribute 'register_buffer'"), "register_buffer-of-pytorch"),
+        (AttributeError("Cannot set attribute requires_grad. To set"), "requires_grad-of-pytorch"),
         (AttributeError("Module flax.nnx has no attribute 'ModuleList'"), "ModuleList-of-pytorch"),
         (TypeError("Linear.__init__() got an unexpected keyword argument 'key'"), "key-of-equinox"),
         (TypeError("unexpected PRNG key type <class 'flax.nnx.rnglib.RngStream'>"), "rngs-as-key"),

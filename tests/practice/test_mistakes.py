@@ -74,7 +74,7 @@ def test_a_spelling_is_chosen_by_its_name():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["nothing"], "No exercise is named 'nothing': choose one of homes"),
+        (["nothing"], "No exercise is named 'nothing': choose one of linear"),
         (
             ["multi-param", "count-parm"],
             "No wrong attempt at multi-param is named 'count-parm': choose one of count-param",

@@ -20,7 +20,8 @@ DOCS = Path(__file__).parents[2] / "docs"
 def test_a_page_says_all_that_the_command_line_says(exercise):
     text = page(exercise)
     assert f"\n# Exercise: {exercise.title}\n" in text
-    assert text.endswith(f"\nBack to the lesson: [{exercise.title}](../lessons/{exercise.slug}.md).\n")
+    back = f"1. [Lesson: {exercise.title}](../lessons/{exercise.slug}.md). What you need, explained once more."
+    assert f"\n## Next\n\n{back}\n" in text
     assert exercise.problem in text
     assert exercise.solution in text
     assert len(exercise.hints) == len(re.findall(r"^/// details \| Hint", text, re.MULTILINE)) >= 2

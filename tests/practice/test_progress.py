@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from nnx_state._outcome import RefusedError
-from nnx_state.practice import progress
+from nnx_state.practice import progress, running
 from nnx_state.practice.progress import Entry
 
 OURS = {"program": "nnx-state practice", "version": 1, "exercises": {}}
@@ -43,6 +43,18 @@ def test_without_a_setting_it_lies_in_the_folder_for_state(monkeypatch, tmp_path
     assert progress.default_path() == tmp_path / "nnx-state" / "progress.json"
 
 
+def test_without_a_home_no_folder_of_that_name_is_made(monkeypatch, learner):
+    for name in ("NNX_STATE_PROGRESS", "HOME"):
+        monkeypatch.delenv(name)
+    monkeypatch.setattr(os.path, "expanduser", lambda path: path)  # nobody knows the user, and HOME is not set
+    for name in ("XDG_STATE_HOME", "XDG_CACHE_HOME", "JAX_COMPILATION_CACHE_DIR"):
+        monkeypatch.delenv(name, raising=False)
+    with pytest.raises(RefusedError, match=r"There is no home folder .*: set HOME, or NNX_STATE_PROGRESS\."):
+        add_hint(0)
+    assert running.environment(learner)["JAX_COMPILATION_CACHE_DIR"] == str(learner / "work" / "jax")
+    assert list(learner.iterdir()) == []
+
+
 @pytest.mark.parametrize(
     ("content", "entries"),
     [
@@ -68,6 +80,9 @@ BROKEN = [
     b'"exercises": {"linear": 3}}',
     b'"exercises": {"linear": {"hints": "2"}}}',
     b'"exercises": {"linear": {"passed": 1}}}',
+    b'"exercises": {"linear": {"hints": -7}}}',
+    b'"exercises": {"linear": {"file": "a\\u0000b"}}}',
+    b'"exercises": {"linear": {"file": "\\ud800"}}}',
     b'"version": "1"}',
     b"[" * 100_000,
 ]
@@ -164,6 +179,16 @@ def test_files_beside_it_are_left_alone(name):
     else:
         add_hint(0)
     assert other.read_text("utf-8") == "mine"
+
+
+def test_what_a_writer_left_that_was_ended_goes_a_minute_later():
+    path = write(OURS)
+    left, new = (path.with_name(f".progress.json.nnx-state-{number}-0.new") for number in (1, 2))
+    for file in (left, new):
+        file.write_text("half", "utf-8")
+    os.utime(left, (0, 0))
+    add_hint(0)
+    assert (left.exists(), new.exists()) == (False, True)
 
 
 def test_a_newer_version_is_left_alone():

@@ -65,6 +65,12 @@ def test_a_file_that_changes_during_the_check_makes_no_difference(path, change):
     assert "multi_param.py:12: self.count = nnx.Param(jnp.array(0.0))" in reports.text(report)
 
 
+def test_a_line_that_is_too_long_to_be_shown_is_cut(path):
+    path.write_text(f"x = 1\n  x = '{'a' * 300_000}'", "utf-8")
+    source = reading.attempt(path)
+    assert (source.line(1), source.line(2)) == ("x = 1", f"x = '{'a' * 195}…")
+
+
 def test_a_link_to_a_file_is_one(path, tmp_path):
     (tmp_path / "elsewhere").write_text("x = 1", "utf-8")
     path.symlink_to("elsewhere")

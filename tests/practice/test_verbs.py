@@ -13,7 +13,7 @@ import pytest
 import watchfiles
 
 from nnx_state._outcome import RefusedError
-from nnx_state.practice import grading, progress, reading, verbs
+from nnx_state.practice import files, grading, progress, reading, verbs
 from nnx_state.practice.exercises import exercise, exercises
 
 SEED = exercise("multi-param")
@@ -70,7 +70,7 @@ def test_a_learner_gets_from_the_start_to_the_next_exercise(learner):
         assert part in wrong.stdout
 
     assert practice("solution", "multi-param").returncode == 1
-    assert "**Hint 1 of 3: which wrapper?**" in practice("hint", "multi-param").stdout
+    assert "**Hint 1 of 3: what a wrapper decides**" in practice("hint", "multi-param").stdout
     file.write_text(SEED.solution, "utf-8")
     right = practice("check", "--format", "json", SITE_URL="https://a.test/")
     assert right.returncode == 0
@@ -78,7 +78,7 @@ def test_a_learner_gets_from_the_start_to_the_next_exercise(learner):
     assert "self.count = nnx.Variable" in practice("solution", "multi-param").stdout
     listed = practice("list").stdout
     assert "passed   multi-param" in listed
-    assert f"1 of {len(exercises())} passed. Next: `nnx-state practice start homes`" in listed
+    assert f"1 of {len(exercises())} passed. Next: `nnx-state practice start linear`" in listed
 
 
 def test_start_leaves_work_as_it_is(learner):
@@ -91,10 +91,10 @@ def test_start_leaves_work_as_it_is(learner):
 
 
 def test_start_goes_on_where_the_learner_is(learner, passing):
-    assert verbs.start().data["exercise"] == "homes"
+    assert verbs.start().data["exercise"] == "linear"
     checked()
-    assert verbs.start(folder=learner / "new" / "folder").data["exercise"] == "linear"
-    assert (learner / "new" / "folder" / "linear.py").exists()
+    assert verbs.start(folder=learner / "new" / "folder").data["exercise"] == "multi-param"
+    assert (learner / "new" / "folder" / "multi_param.py").exists()
     for one in exercises():
         verbs.start(one.slug)
         checked(learner / one.filename)
@@ -103,7 +103,7 @@ def test_start_goes_on_where_the_learner_is(learner, passing):
 
 
 def test_check_takes_the_exercise_that_is_begun_last_or_a_name_or_a_file(learner, passing):
-    with pytest.raises(RefusedError, match="homes was never started: `nnx-state practice start homes` does that"):
+    with pytest.raises(RefusedError, match="linear was never started: `nnx-state practice start linear` does that"):
         checked()
     verbs.start("filters")
     verbs.start("caches")
@@ -118,7 +118,7 @@ def test_check_takes_the_exercise_that_is_begun_last_or_a_name_or_a_file(learner
     assert checked(other, "multi_param").data["exercise"] == "multi-param"
     with pytest.raises(RefusedError, match=r"tells no exercise: name it with --exercise SLUG"):
         checked(other)
-    with pytest.raises(RefusedError, match="No exercise is named 'nothing': choose one of homes, linear"):
+    with pytest.raises(RefusedError, match="No exercise is named 'nothing': choose one of linear, multi-param"):
         checked(other, "nothing")
 
 
@@ -153,6 +153,60 @@ def test_reset_keeps_every_attempt(learner):
     assert len(list(learner.iterdir())) == 3
 
 
+def test_what_an_editor_saves_during_a_reset_is_not_lost(learner, monkeypatch):
+    file = learner / "linear.py"
+    verbs.start("linear")
+    file.write_text("first", "utf-8")
+    link = os.link
+
+    def saved(old, new):
+        monkeypatch.setattr(os, "link", link)
+        file.write_text("second", "utf-8")
+        return link(old, new)
+
+    monkeypatch.setattr(os, "link", saved)
+    assert verbs.reset("linear").text.endswith(f"`{file}` is what was saved there meanwhile.")
+    assert file.read_text("utf-8") == "second"
+    assert (learner / "linear.1.bak.py").read_text("utf-8") == "first"
+    assert len(list(learner.iterdir())) == 2
+
+
+def test_an_attempt_that_cannot_be_replaced_stays(learner, monkeypatch):
+    file = learner / "linear.py"
+    verbs.start("linear")
+    file.write_text("mine", "utf-8")
+    link = os.link
+
+    def full(old, new):
+        if str(old).endswith(".new"):
+            raise PermissionError(13, "Permission denied")
+        link(old, new)
+
+    monkeypatch.setattr(os, "link", full)
+    monkeypatch.setattr(files, "_copied", full)
+    with pytest.raises(RefusedError, match=r"linear.py cannot be written: Permission denied\."):
+        verbs.reset("linear")
+    assert [(path.name, path.read_text("utf-8")) for path in learner.iterdir()] == [("linear.py", "mine")]
+
+
+def test_links_that_lead_in_a_circle_are_told(learner):
+    (learner / "linear.py").symlink_to("linear.py")
+    assert "is there already and is left as it is" in verbs.start("linear").text
+    with pytest.raises(RefusedError, match=r"linear.py cannot be read: Too many levels of symbolic links\."):
+        checked()
+    with pytest.raises(RefusedError, match=r"linear.py is a link and no regular file"):
+        verbs.reset("linear")
+    (learner / "circle").symlink_to("circle")
+    with pytest.raises(RefusedError, match=r"circle/homes.py cannot be written: "):
+        verbs.start("homes", learner / "circle")
+
+
+def test_a_folder_that_is_gone_is_told(learner):
+    learner.rmdir()
+    with pytest.raises(RefusedError, match=r"The folder that you are in cannot be found: .* Change into another one\."):
+        verbs.start("linear")
+
+
 def test_without_links_files_are_copied(learner, monkeypatch):
     def link(old, new):
         raise OSError("no links here")
@@ -166,9 +220,9 @@ def test_without_links_files_are_copied(learner, monkeypatch):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["start", "nothing"], "No exercise is named 'nothing': choose one of homes, linear"),
+        (["start", "nothing"], "No exercise is named 'nothing': choose one of linear, multi-param"),
         (["start", "linear", "/proc/x"], "/proc/x/linear.py cannot be written: No such file or directory."),
-        (["check"], "homes was never started"),
+        (["check"], "linear was never started"),
         (["check", "linear.py"], "linear.py cannot be read: No such file or directory."),
         (["watch", "nowhere"], "nowhere is no folder: name the one that your attempts are in."),
         (["hint"], "Missing argument 'SLUG'"),
@@ -215,7 +269,7 @@ def test_colours_are_for_terminals_that_want_them(monkeypatch):
 
 
 def test_watch_waits_for_the_first_save(learner, passing, monkeypatch):
-    file = learner / "homes.py"
+    file = learner / "linear.py"
     saved = {(watchfiles.Change.modified, str(file))}
 
     def watch(folder, **how):
@@ -258,23 +312,23 @@ class Watching:
 def test_watch_checks_on_save_and_moves_on(learner):
     watching = Watching(learner)
     try:
-        assert watching.until("written")["exercise"] == "homes"
-        file = learner / "homes.py"
-        file.write_text(f"{exercise('homes').starter}\nBEGUN = True\n", "utf-8")
-        assert watching.until("checking")["exercise"] == "homes"
+        assert watching.until("written")["exercise"] == "linear"
+        file = learner / "linear.py"
+        file.write_text(f"{exercise('linear').starter}\nBEGUN = True\n", "utf-8")
+        assert watching.until("checking")["exercise"] == "linear"
         first = watching.until("diagnoses")
         assert first["passed"] is False
         assert first["diagnoses"][0]["name"] != "not-started"  # the file that was written there is not checked
         (learner / "notes.txt").write_text("no attempt", "utf-8")
         file.write_bytes(b"\xff")
         assert "not text in UTF-8" in watching.until("error")["error"]
-        new = learner / "homes.py.new"  # many editors write beside and rename
-        new.write_text(exercise("homes").solution, "utf-8")
+        new = learner / "linear.py.new"  # many editors write beside and rename
+        new.write_text(exercise("linear").solution, "utf-8")
         new.replace(file)
         assert watching.until("diagnoses")["passed"] is True
         assert watching.until("written") | {"problem": ""} == {
-            "exercise": "linear",
-            "file": str(learner / "linear.py"),
+            "exercise": "multi-param",
+            "file": str(learner / "multi_param.py"),
             "written": True,
             "problem": "",
         }

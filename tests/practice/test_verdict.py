@@ -54,7 +54,7 @@ def test_the_verdict_is_told_before_it_is_saved(file):
     outcomes = verbs.check(file)
     assert "**Passed.**" in next(outcomes).text
     assert not progress.load().of("multi-param").passed
-    assert "Next: `nnx-state practice start homes`" in next(outcomes).text
+    assert "Next: `nnx-state practice start reading-writing`" in next(outcomes).text
     assert progress.load().of("multi-param").passed
 
 

@@ -26,7 +26,7 @@ class Question:
         path: where the attempt was read; it is not opened again.
         text: what the attempt says.
         folder: an empty folder for this run.
-        limit: after how many seconds the graded process ends itself.
+        limit: for how many seconds the attempt may compute.
         word: what each entry of the answer begins with.
         parent: the number of the process that asks.
     """
@@ -65,12 +65,14 @@ class Record:
         findings: what was found, in this order.
         stage: the stage that began last; empty if none began.
         done: the graded process reached its end.
-        rest: what came without the word: the stack that is written at the time limit.
+        over: why it was ended at its limit, and how long it had computed and lasted by then; nothing otherwise.
+        rest: what came without the word: the stack that is written at the limit.
     """
 
     findings: list[Finding] = field(default_factory=list)
     stage: str = ""
     done: bool = False
+    over: dict[str, Any] = field(default_factory=dict)
     rest: str = ""
 
 
@@ -95,9 +97,10 @@ def record(told: bytes, word: str) -> Record:
         try:
             content = json.loads(entry)
         except ValueError:  # the process ended while it wrote
-            break
+            continue
         kept.stage = content.get("stage", kept.stage)
-        kept.done = content.get("done", False)
+        kept.done = content.get("done", kept.done and "over" in content)
+        kept.over |= content.get("over", {})
         if "finding" in content:
             kept.findings.append(Finding(**content["finding"]))
     return kept

@@ -3,10 +3,12 @@
 import contextlib
 import faulthandler
 import functools
+import gc
 import importlib
 import inspect
 import linecache
 import os
+import signal
 import sys
 import traceback
 import warnings
@@ -24,32 +26,48 @@ MEMORY = 8 * 2**30  # bytes of data; JAX alone reserves about 1 GiB
 LARGEST_FILE = 64 * 2**20  # bytes that one file may take, the learner's prints included
 
 
-def main(question: Question) -> NoReturn:
+def main(question: Question, watched: bool) -> NoReturn:
     """Answer a question over standard output, which is no longer that of the attempt, and end this process.
 
     Threads that the attempt started end with it.
+
+    Args:
+        question: what is graded.
+        watched: whether another process ends this one at its limit.
     """
     answers = os.dup(1)
     os.dup2(2, 1)
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     if hasattr(os, "register_at_fork"):
-        os.register_at_fork(after_in_child=functools.partial(os.close, answers))
-    grade(question, answers)
+        os.register_at_fork(after_in_child=functools.partial(_close_once, [answers]))
+    gc.freeze()  # what is imported by now stays, and was imported without looking for garbage
+    gc.enable()
+    grade(question, answers, watched)
     with contextlib.suppress(OSError):  # what the attempt printed may not fit on the disk
         sys.stdout.flush()
     os._exit(0)
 
 
-def grade(question: Question, answers: int) -> None:
+def _close_once(channels: list[int]) -> None:
+    """Close what is listed: a process that is forked from a forked one may have given the number to another file."""
+    while channels:
+        os.close(channels.pop())
+
+
+def grade(question: Question, answers: int, watched: bool = False) -> None:
     """Grade an attempt by the checks of an exercise.
 
     Args:
         question: what is graded.
         answers: the number of the channel over which is told what is found and, at the limit, the stack.
+        watched: whether another process ends this one at its limit, by a signal; otherwise it ends after that time.
     """
     _limit_resources()
     warnings.filterwarnings("ignore", "Error (reading|writing) persistent compilation cache")  # it would be slower
-    faulthandler.dump_traceback_later(question.limit, exit=True, file=answers)
+    if watched:
+        faulthandler.register(signal.SIGUSR1, file=answers, chain=True)
+    else:
+        faulthandler.dump_traceback_later(question.limit, exit=True, file=answers)
     note = channel.noting(answers, question.word)
     for entry in _graded(question):
         note(**entry)

@@ -27,7 +27,7 @@ def shown(run: Callable[..., str], *arguments: Any, subject: str = "A run that w
     try:
         return run(*arguments)
     except Exception as error:
-        return f"{subject} raises {told(error, 100)}."
+        return f"{subject} raises {told(error, 100).rstrip('.')}."
 
 
 def decayed(model: nnx.Module, name: str, start: float = 5.0, weight_decay: float = 0.1) -> Any:

@@ -19,10 +19,15 @@ ATTRIBUTES: dict[str, dict[str, str]] = {
         "parameters": "`nnx.state(model, nnx.Param)`",
         "named_parameters": "`nnx.to_flat_state(nnx.state(model, nnx.Param))`",
         "named_modules": "`nnx.iter_modules(model)`",
+        "register_forward_hook": "`nnx.capture(model, nnx.Intermediate, method_outputs=nnx.Intermediate)`",
         "state_dict": "`nnx.state(model)`",
         "load_state_dict": "`nnx.update(model, state)`",
         "backward": "`nnx.grad` of a function of the model",
+        "half": "a loop over the Params: `param.set_value(param[...].astype(jnp.float16))`",
         "zero_grad": "nothing: `nnx.grad` returns new gradients",
+        "requires_grad": "filters, which say what trains: `wrt` of the optimizer, `nnx.DiffState` of the gradient",
+        "requires_grad_": "filters, which say what trains: `wrt` of the optimizer, `nnx.DiffState` of the gradient",
+        "param_groups": "the optimizer's state: `optimizer.opt_state`, with `optax.inject_hyperparams`",
         "detach": "`jax.lax.stop_gradient(x)`",
         "fill_": "`variable[...] = jnp.full_like(variable[...], number)`",
         "copy_": "`variable[...] = array`",
@@ -80,7 +85,7 @@ KEYWORDS: dict[str, dict[str, str]] = {
     },
 }
 
-LACKS = re.compile(r"has no attribute '?(\w+)'?")
+LACKS = re.compile(r"(?:has no|Cannot set) attribute '?(\w+)'?")
 UNKNOWN = re.compile(r"got an unexpected keyword argument '(\w+)'")
 NO_KEY = re.compile(r"unexpected PRNG key type <class '[\w.]+\.(Rngs|RngStream)'>")
 

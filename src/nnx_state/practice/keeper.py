@@ -2,7 +2,8 @@
 
 The attempt runs in a process that is forked from this one. On Linux the kernel makes whatever the attempt leaves
 behind a child of this process, also in sessions of its own, and ends the attempt if this process is ended. Elsewhere
-the group of the attempt ends with it. Where the system cannot fork, the attempt runs in this process.
+the group of the attempt ends with it. Where the system cannot fork, the attempt runs in this process, and its limit is
+one of time.
 
 The question comes over standard input, which stays open as long as the one that asked is there and wants an answer.
 """
@@ -12,16 +13,19 @@ import ctypes
 import json
 import os
 import select
-import shutil
 import signal
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+from nnx_state.practice import channel, limits
 from nnx_state.practice.channel import Question
 
 GRACE = 5.0  # seconds beyond the limit, after which a process that did not end itself is ended
+LOOK = 2.0  # seconds between two looks at what the attempt has computed; most attempts end before the first one
 PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36  # of <linux/prctl.h>
 
 
@@ -29,7 +33,7 @@ def main() -> None:
     """Answer one question, and end as the attempt ended."""
     question = Question(**json.loads(sys.stdin.buffer.readline()))
     if not hasattr(os, "fork"):
-        _answer(question)
+        _answer(question, watched=False)
     _control(PR_SET_CHILD_SUBREAPER, 1)
     keeper = os.getpid()
     attempt = os.fork()
@@ -37,13 +41,18 @@ def main() -> None:
         os.setsid()
         _control(PR_SET_PDEATHSIG, signal.SIGKILL)
         if os.getppid() == keeper:  # otherwise it ended before the signal was asked for
-            _answer(question)
+            _answer(question, watched=True)
         os._exit(1)
-    threading.Thread(target=_end_unwanted, args=(attempt, question.limit + GRACE), daemon=True).start()
+    over: list[dict[str, Any]] = []
+    threading.Thread(target=_end_unwanted, args=(attempt, question.limit, over), daemon=True).start()
     status = os.waitpid(attempt, 0)[1]
     end_left_behind(attempt)
+    for entry in over:
+        channel.noting(1, f"\n{question.word}")(over=entry)  # the last line of the attempt may have no end
     if os.getppid() != question.parent:  # nobody else is there to remove it
-        shutil.rmtree(question.folder, ignore_errors=True)
+        from nnx_state.practice import scratch  # which a check need not wait for
+
+        scratch.remove(Path(question.folder))
     _end_as(os.waitstatus_to_exitcode(status))
 
 
@@ -60,22 +69,36 @@ def end_left_behind(group: int) -> None:
             return
 
 
-def _answer(question: Question) -> None:
+def _answer(question: Question, watched: bool) -> None:
     from nnx_state.practice import child
 
-    child.main(question)
+    child.main(question, watched)
 
 
-def _end_unwanted(attempt: int, seconds: float) -> None:
-    """End the attempt after so many seconds, or when standard input ends: then nobody waits for an answer."""
-    select.select([sys.stdin], [], [], seconds)
+def _end_unwanted(attempt: int, seconds: float, over: list[dict[str, Any]]) -> None:
+    """End the attempt at its limit, or when standard input ends: then nobody waits for an answer.
+
+    Args:
+        attempt: the number of its process.
+        seconds: its limit.
+        over: gets what is to be told of the limit when it is reached.
+    """
+    limit = limits.Limit(seconds)
+    while not select.select([sys.stdin], [], [], LOOK)[0]:
+        now = time.monotonic()
+        computed = limits.computed(now - limit.start)
+        if why := limit.reached(now, computed):
+            over.append({"why": why, "computed": computed, "lasted": now - limit.start})
+            _end(attempt, signal.SIGUSR1)  # it tells where it stands before it ends
+            select.select([sys.stdin], [], [], GRACE)
+            break
     _end(attempt)
 
 
-def _end(process: int) -> None:
+def _end(process: int, how: signal.Signals = signal.SIGKILL) -> None:
     """End a process, or a group by its negative number; it may be gone already."""
     with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.kill(process, signal.SIGKILL)
+        os.kill(process, how)
 
 
 def _children() -> Iterator[int]:
@@ -99,6 +122,7 @@ def _end_as(code: int) -> None:
         import resource
 
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-        signal.signal(-code, signal.SIG_DFL)
+        with contextlib.suppress(OSError):  # some signals cannot be caught, and have no other meaning
+            signal.signal(-code, signal.SIG_DFL)
         os.kill(os.getpid(), -code)
     os._exit(code)

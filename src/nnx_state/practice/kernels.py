@@ -12,23 +12,39 @@ INPUTS, OUTPUTS = 256, 64  # so many numbers that their standard deviation is kn
 FLAT = 2.1  # a fourth moment below this is uniform's 1.8; normal has 3, and normal truncated at two deviations 2.4
 
 
-def drawn(kernels: tuple[np.ndarray, np.ndarray, np.ndarray], line: int | None) -> Iterator[Finding]:
-    """Yield the first thing that is wrong with how a kernel is drawn.
+Kernels = tuple[np.ndarray, np.ndarray, np.ndarray]
+
+
+def seeded(kernels: Kernels, line: int | None) -> Iterator[Finding]:
+    """Yield what is wrong with a kernel that is to be drawn from a seed, whatever its numbers are.
 
     Args:
-        kernels: of two layers with one seed and of a third with another, each of shape `(INPUTS, OUTPUTS)`.
+        kernels: of two layers with one seed and of a third with another.
         line: where the attempt draws it.
     """
     first, again, other = kernels
-    deviation, wanted = float(first.std()), 1 / math.sqrt(INPUTS)
-    if deviation < 1e-6:
+    if float(first.std()) < 1e-6:
         seen = f"every number is {numbers(first.ravel()[0])}"
         yield Finding("constant", "kernel", seen, "random numbers", line)
     elif not np.array_equal(first, again):
         yield Finding("unseeded", "kernel", "seed 0 gives two kernels", "the same kernel each time", line)
     elif np.array_equal(first, other):
         yield Finding("same-key", "kernel", "seeds 0 and 1 give one kernel", "another kernel for each seed", line)
-    elif abs(float(first.mean())) > 0.1 * deviation:
+
+
+def drawn(kernels: Kernels, line: int | None) -> Iterator[Finding]:
+    """Yield the first thing that is wrong with how a kernel is drawn.
+
+    Args:
+        kernels: of two layers with one seed and of a third with another, each of shape `(INPUTS, OUTPUTS)`.
+        line: where the attempt draws it.
+    """
+    if wrong := list(seeded(kernels, line)):
+        yield from wrong
+        return
+    first = kernels[0]
+    deviation, wanted = float(first.std()), 1 / math.sqrt(INPUTS)
+    if abs(float(first.mean())) > 0.1 * deviation:
         yield Finding("off-center", "kernel", f"its mean is {first.mean():.3g}", "a mean near 0", line)
     elif float(((first / deviation) ** 4).mean()) < FLAT:
         most = float(np.abs(first).max())

@@ -69,10 +69,16 @@ class Progress:
 
 
 def default_path() -> Path:
-    """Return where the file lies: in the user's folder for state, or where NNX_STATE_PROGRESS says."""
-    given = os.environ.get("NNX_STATE_PROGRESS")
-    path = Path(given) if given else platformdirs.user_state_path("nnx-state") / "progress.json"
-    return Path(os.path.realpath(path))  # a link stays one
+    """Return where the file lies: in the user's folder for state, or where NNX_STATE_PROGRESS says.
+
+    Raises:
+        RefusedError: If the user has no such folder.
+    """
+    if given := os.environ.get("NNX_STATE_PROGRESS"):
+        return files.absolute(Path(given))  # a link stays one
+    if folder := files.of_user(platformdirs.user_state_path):
+        return files.absolute(folder / "progress.json")
+    raise RefusedError("There is no home folder to keep your progress in: set HOME, or NNX_STATE_PROGRESS.")
 
 
 def load() -> Progress:
@@ -135,7 +141,8 @@ def _lock(path: Path) -> Iterator[None]:
     try:
         yield
     finally:
-        lock.release()
+        with contextlib.suppress(OSError):  # the end of this process frees it as well
+            lock.release()
 
 
 def _read(path: Path) -> tuple[Progress, str]:
@@ -193,7 +200,16 @@ def _entries(path: Path, content: Any) -> dict[str, Entry]:
         if wrong := [name for name, value in kept.items() if type(value) is not known[name]]:
             raise TypeError(f"{slug} has {wrong[0]} {kept[wrong[0]]!r}")
         entries[slug] = Entry(**kept)
+        if entries[slug].hints < 0 or not _can_be_a_path(entries[slug].file):
+            raise ValueError(f"{slug} has {entries[slug]}")
     return entries
+
+
+def _can_be_a_path(name: str) -> bool:
+    try:
+        return b"\0" not in os.fsencode(name)
+    except UnicodeEncodeError:
+        return False
 
 
 def _free_name(path: Path) -> Path:

@@ -8,6 +8,7 @@ from pathlib import Path
 from nnx_state._outcome import RefusedError
 
 LONGEST = 1_000_000  # bytes of an attempt, and of the progress file
+SHOWN = 200  # characters of a line that is shown
 _KINDS = {
     stat.S_IFDIR: "a directory",
     stat.S_IFIFO: "a FIFO",
@@ -33,9 +34,13 @@ class Source:
     text: str
 
     def line(self, number: int) -> str:
-        """Return a line as Python counts them, from 1, without what is around it; nothing if there is no such line."""
+        """Return a line as Python counts them, from 1, without what is around it; nothing if there is no such line.
+
+        A line that is too long to be shown is cut.
+        """
         lines = self.text.split("\n")  # str.splitlines would also split at characters that Python takes for text
-        return lines[number - 1].strip() if 0 < number <= len(lines) else ""
+        line = lines[number - 1].strip() if 0 < number <= len(lines) else ""
+        return line if len(line) <= SHOWN else f"{line[:SHOWN]}…"
 
 
 def attempt(path: Path) -> Source:

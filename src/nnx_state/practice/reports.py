@@ -4,7 +4,7 @@ from typing import Any
 
 from nnx_state import _addresses, _pages
 from nnx_state.practice.exercises import Exercise
-from nnx_state.practice.grading import CHECK_FAILED, Diagnosed, Report
+from nnx_state.practice.grading import NO_FAULT, Diagnosed, Report
 
 
 def problem(exercise: Exercise) -> str:
@@ -26,7 +26,7 @@ def text(report: Report) -> str:
     parts += [f"Why it matters: {why}", f"Next: {first.diagnosis.next}"]
     if not report.undecided:
         parts.append(f"Read: {_addresses.reached(first.diagnosis.lesson)}")
-    failed = [one for one in others if one.finding.kind == CHECK_FAILED]
+    failed = [one for one in others if one.finding.kind in NO_FAULT]
     also = [one for one in others if one not in failed]
     if listed := "\n".join(f"- {_place(one)}{one.diagnosis.headline} {_short(one)}".rstrip() for one in also):
         parts.append(f"Also, and perhaps for the same reason:\n\n{listed}")

@@ -37,7 +37,10 @@ def role(attempt: Attempt, model: nnx.Module, name: str, wanted: type[nnx.Variab
         return
     if kind == "variable" and wanted is not nnx.Param:
         kind = "type"
-    yield Finding(kind, name, f"{describe(value)} in `{name}`", expected, attempt.line(name, type(model).__name__))
+    seen, line = f"{describe(value)} in `{name}`", attempt.line(name, type(model).__name__)
+    if kind == "array" and line and f"{wanted.__name__}(" in attempt.source.split("\n")[line - 1]:
+        seen += f": what is computed from {article(wanted.__name__)} is an array"
+    yield Finding(kind, name, seen, expected, line)
 
 
 def difference(value: Any, wanted: Any) -> str:

@@ -1,4 +1,4 @@
-"""Run an attempt in a process of its own, with a time limit. Nothing here imports JAX."""
+"""Run an attempt in a process of its own, with a limit. Nothing here imports JAX."""
 
 import contextlib
 import json
@@ -17,10 +17,13 @@ from nnx_state._outcome import RefusedError
 from nnx_state.practice import files
 from nnx_state.practice.channel import Question
 from nnx_state.practice.keeper import GRACE
+from nnx_state.practice.limits import LONGEST
 from nnx_state.practice.scratch import ADVICE
 
 PACKAGE = str(Path(__file__).parents[2])
-PROGRAM = f"import sys; sys.path.insert(0, {PACKAGE!r}); from nnx_state.practice import keeper; keeper.main()"
+# What JAX and Flax import stays as long as the process: looking through it for garbage takes a sixth of the import.
+START = f"import gc, sys; gc.disable(); sys.path.insert(0, {PACKAGE!r})"
+PROGRAM = f"{START}; from nnx_state.practice import keeper; keeper.main()"
 KEPT = 10_000  # bytes of what an attempt printed, from its end
 
 
@@ -29,7 +32,7 @@ class Ran:
     """What came of a run.
 
     Attributes:
-        code: the exit code, below 0 for a signal; None if the process was ended at the limit.
+        code: the exit code, below 0 for a signal; None if the process did not end by itself.
         told: all that came over the channel.
         printed: the end of what the attempt printed.
     """
@@ -79,7 +82,7 @@ def environment(folder: Path) -> dict[str, str]:
     """Return the variables that an attempt runs with, few and the same everywhere."""
     kept = {name: os.environ[name] for name in ("PATH", "LANG", "SYSTEMROOT") if name in os.environ}
     work = str(folder / "work")
-    cache = str(platformdirs.user_cache_path("nnx-state") / "jax")
+    cache = str((files.of_user(platformdirs.user_cache_path) or Path(work)) / "jax")
     return kept | {
         "HOME": work,
         "TMPDIR": work,
@@ -91,14 +94,15 @@ def environment(folder: Path) -> dict[str, str]:
 
 
 def _answer(process: subprocess.Popen[bytes], question: Question) -> tuple[int | None, bytes]:
-    """Ask a question; return the exit code, or None at the limit, and what came over the channel."""
+    """Ask a question; return the exit code, or None without an end, and what came over the channel."""
     asking, process.stdin = process.stdin, None  # its end would end the process
     assert asking is not None  # it is a pipe
     try:
-        with contextlib.suppress(BrokenPipeError):  # the process has ended already, and its exit code says so
+        # A pipe that is broken is one whose process has ended already, and its exit code says so.
+        with files.refusing("Python cannot be asked"), contextlib.suppress(BrokenPipeError):
             asking.write(json.dumps(asdict(question)).encode() + b"\n")
             asking.flush()
-        process.communicate(timeout=question.limit + GRACE)
+        process.communicate(timeout=LONGEST * question.limit + 2 * GRACE)
         code: int | None = process.returncode
     except subprocess.TimeoutExpired:
         code = None

@@ -31,26 +31,47 @@ def folder() -> Iterator[Path]:
         made = tempfile.TemporaryDirectory(prefix=PREFIX, ignore_cleanup_errors=True)
     with made as name:
         with files.refusing(f"{name} cannot be written", ADVICE):
-            lock = filelock.FileLock(Path(name, MARK)).acquire()
-        with lock:
+            lock = filelock.FileLock(Path(name, MARK))
+            lock.acquire()
+        try:
             yield Path(name)
+        finally:
+            with contextlib.suppress(OSError):  # the end of this process frees it as well
+                lock.release()
+            remove(Path(name))
+
+
+def remove(folder: Path) -> None:
+    """Remove the folder of a run, and its mark last: without it, nobody could tell later whose the rest is."""
+    for path in folder.glob("*"):
+        if path.name != MARK:
+            shutil.rmtree(path, ignore_errors=True)
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def sweep() -> None:
     """Remove the folders of runs that were ended before they could do so."""
     for path in Path(tempfile.gettempdir()).glob(f"{PREFIX}*"):
         with contextlib.suppress(OSError, filelock.Timeout):  # it is in use, or gone already
-            if _is_ours(path):
+            if not _is_of_this_user(path):
+                continue
+            if _is_held_or_left(path):
                 with filelock.FileLock(path / MARK, timeout=0):
-                    shutil.rmtree(path, ignore_errors=True)
+                    remove(path)
             elif time.time() - path.lstat().st_mtime > HOUR:
                 path.rmdir()  # ended before it was locked; what is not empty stays
 
 
-def _is_ours(path: Path) -> bool:
-    """Tell whether a folder holds the lock of a run of this user."""
+def _is_held_or_left(path: Path) -> bool:
+    """Tell whether a folder holds the lock of a run."""
     try:
         mark = (path / MARK).lstat()
     except FileNotFoundError:
         return False
-    return stat.S_ISREG(mark.st_mode) and not mark.st_size and (os.name != "posix" or mark.st_uid == os.getuid())
+    return stat.S_ISREG(mark.st_mode) and not mark.st_size
+
+
+def _is_of_this_user(path: Path) -> bool:
+    """Tell whether this user has made a folder: what stands in one of somebody else's can change at any moment."""
+    status = path.lstat()
+    return stat.S_ISDIR(status.st_mode) and (os.name != "posix" or status.st_uid == os.getuid())

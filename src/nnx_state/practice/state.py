@@ -8,16 +8,16 @@ from flax import nnx
 from nnx_state._paths import leaves
 from nnx_state.practice.values import listed, raw
 
-Node = nnx.Module | nnx.State[Any, Any]
+Node = nnx.Pytree | nnx.State[Any, Any]
 
 
 def held(node: Node) -> dict[str, Any]:
-    """Return the leaves of a module or a State by their dotted paths."""
+    """Return the leaves of a module, an optimizer or a State by their dotted paths."""
     return dict(leaves(node))
 
 
 def copied(node: Node) -> dict[str, np.ndarray]:
-    """Return copies of the numbers that the leaves of a module or a State hold, by their dotted paths."""
+    """Return copies of the numbers that the leaves of a module, an optimizer or a State hold, by their dotted paths."""
     return {path: raw(leaf) for path, leaf in leaves(node)}
 
 

@@ -1,6 +1,7 @@
 """What a value of an attempt is: what holds it, the numbers inside, and both in a few words."""
 
-from collections.abc import Iterable
+import math
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import jax
@@ -59,13 +60,45 @@ def put(model: nnx.Module, name: str, value: Any) -> None:
         setattr(model, name, value)
 
 
-def ramp(first: float, last: float, *shape: int) -> jax.Array:
-    """Return an array of float32 whose numbers rise or fall evenly: all are known, and no two are equal.
+def array_of(numbers: Any) -> jax.Array:
+    """Return numbers of NumPy as an array of JAX with a buffer of its own.
 
-    NumPy makes it, since each function of JAX that is called outside of a compiled one is compiled for itself.
+    `jnp.array` compiles a program for each shape, and so does each function of JAX that is called outside of a compiled
+    one: a check of a few seconds would spend most of them on that.
     """
+    array: jax.Array = jax.device_put(np.asarray(numbers), may_alias=False)
+    return array
+
+
+def known(leaf: Any) -> jax.Array:
+    """Return normal numbers of NumPy for a leaf, for each shape the same, of the scale that suits a kernel."""
+    draw = np.random.default_rng(leaf.shape).normal(size=leaf.shape)
+    return array_of((draw / math.sqrt(leaf.shape[0])).astype(leaf.dtype))
+
+
+def numbered(make: Callable[[], Any], number: Callable[[int, Any], jax.Array]) -> Any:
+    """Return the modules that a function makes, with numbers of one's own; no program is compiled for them.
+
+    Args:
+        make: the function; it is asked for shapes alone.
+        number: returns what a leaf holds, from its place in the state and its shape and dtype.
+    """
+    nodes = nnx.eval_shape(make)
+    leaves, structure = jax.tree.flatten(nnx.state(nodes))
+    nnx.update(nodes, jax.tree.unflatten(structure, [number(*pair) for pair in enumerate(leaves)]))
+    return nodes
+
+
+def twin(node: Any) -> Any:
+    """Return a copy of a module on buffers of its own; `nnx.clone` compiles a program for each shape that it copies."""
+    graphdef, state = nnx.split(node)
+    return nnx.merge(graphdef, jax.tree.map(lambda leaf: jax.device_put(leaf, may_alias=False), state))
+
+
+def ramp(first: float, last: float, *shape: int) -> jax.Array:
+    """Return an array of float32 whose numbers rise or fall evenly: all are known, and no two are equal."""
     size = int(np.prod(shape))
-    return jnp.array(np.linspace(first, last, size, dtype=np.float32).reshape(shape))
+    return array_of(np.linspace(first, last, size, dtype=np.float32).reshape(shape))
 
 
 def close(seen: Any, expected: Any) -> bool:
@@ -107,7 +140,8 @@ def spec(value: Any) -> str:
 
 def numbers(value: Any) -> str:
     """Return an array in short: four significant digits, and the first six numbers of many."""
-    flat = np.asarray(value, dtype=np.float64).ravel() if jnp.asarray(value).dtype != jnp.bool else np.asarray(value)
+    flat = np.asarray(value)
+    flat = flat if flat.dtype == bool else flat.astype(np.float64).ravel()
     if np.ndim(value) == 0:
         return f"{flat.item():.4g}"
     shown = ", ".join(f"{number:.4g}" for number in flat[:6].tolist())

@@ -5,7 +5,6 @@ is tried once the formula of training is right; then `set_view`, through `nnx.vi
 of NNX, so that it is checked whatever is wrong with `Norm`. All expected numbers are computed by NumPy.
 """
 
-import itertools
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
@@ -22,7 +21,7 @@ from nnx_state.practice.probe import Attempt, Stop
 from nnx_state.practice.roles import role
 from nnx_state.practice.stages import needs, part
 from nnx_state.practice.state import attributes, found_by
-from nnx_state.practice.values import close, content, describe, numbers, put
+from nnx_state.practice.values import array_of, close, content, describe, known, numbered, numbers, put
 
 X = np.array([[1.3, -2.0, 0.001], [3.1, 0.2, 0.004], [-1.2, 5.3, -0.003], [2.4, 1.1, 0.002]], np.float32)
 NEW = {"scale": np.ones(3), "bias": np.zeros(3), "mean": np.zeros(3), "var": np.ones(3)}
@@ -43,7 +42,7 @@ KEPT = 0.75  # the share of an average that a call keeps
 def fill(layer: Any) -> Any:
     """Give a layer known values, and return it."""
     for name, values in KNOWN.items():
-        put(layer, name, jnp.array(values))
+        put(layer, name, array_of(values))
     return layer
 
 
@@ -95,9 +94,9 @@ def training(attempt: Attempt) -> Iterator[Finding]:
     norm, line = build(attempt), _call_line(attempt)
     before = {name: getattr(norm, name) for name in NEW}
     try:
-        y = attempt.call("norm(x)", norm=norm, x=jnp.array(X))
+        y = attempt.call("norm(x)", norm=norm, x=array_of(X))
     except (TypeError, ValueError) as error:
-        attempt.call("norm(x)", norm=build(attempt), x=jnp.array(X[:3]))  # raises too, unless the shape stops it
+        attempt.call("norm(x)", norm=build(attempt), x=array_of(X[:3]))  # raises too, unless the shape stops it
         seen = f"a batch of four raised {type(error).__name__}, one of three did not"
         raise Stop(Finding("axis", "training", seen, "mean and var of the batch", line)) from None
     if not isinstance(y, jax.Array) or y.shape != X.shape:
@@ -126,7 +125,7 @@ def compiled(attempt: Attempt) -> Iterator[Finding]:
     """Under `nnx.jit` the same happens, and one trace serves all batches."""
     norm, line = build(attempt), attempt.line("__call__", "Norm")
     with attempt.does("`train(norm, x)`"):
-        taken = traces(lambda norm, x: norm(x), [(norm, jnp.array(X))] * 3)
+        taken = traces(lambda norm, x: norm(x), [(norm, array_of(X))] * 3)
     if taken > 1:
         measured = f"Three batches of one shape were compiled {taken} times."
         yield Finding("retraced", "Norm", f"{taken} traces", "one trace", line, measured)
@@ -141,11 +140,11 @@ def evaluation(attempt: Attempt) -> Iterator[Finding]:
     """With the switch on, a call normalises with the averages and changes nothing."""
     norm, line = build(attempt), _call_line(attempt)
     norm.use_running_average = True
-    y, wanted = attempt.call("norm(x)", norm=norm, x=jnp.array(X)), _normal(MEAN, VAR)
+    y, wanted = attempt.call("norm(x)", norm=norm, x=array_of(X)), _normal(MEAN, VAR)
     if not close(y, wanted):
         seen = f"{numbers(y)} with the switch on"
         if close(y, _normal(X.mean(axis=0), X.var(axis=0))):
-            alone = norm(jnp.array(X[:1]))[0]
+            alone = norm(array_of(X[:1]))[0]
             measured = f"One example got {numbers(y[0])} in a batch of four and {numbers(alone)} alone."
             yield Finding("batch", "evaluation", seen, numbers(wanted), line, measured)
         else:
@@ -184,12 +183,14 @@ def views(attempt: Attempt) -> Iterator[Finding]:
 def evaluating(attempt: Attempt) -> Iterator[Finding]:
     """`evaluate` gives what a model computes with the averages, and leaves the model as it is.
 
-    The model is a BatchNorm or has one inside, the call plain or compiled, and the switch off or on before it.
+    The model is a BatchNorm or has one inside, the switch off or on before, and the call plain; the two that differ
+    most are compiled, too.
     """
     attempt.function("evaluate", "model", "x")
-    calls = "evaluate(model, x)", "nnx.jit(evaluate)(model, x)"
-    for nested, call, switch in itertools.product((False, True), calls, (False, True)):
-        _evaluated(attempt, nested, call, switch)
+    for nested in (False, True):
+        for switch in (False, True):
+            _evaluated(attempt, nested, "evaluate(model, x)", switch)
+        _evaluated(attempt, nested, "nnx.jit(evaluate)(model, x)", nested)
     yield from ()
 
 
@@ -250,6 +251,15 @@ def _average(now: Any, old: np.ndarray, batch: np.ndarray) -> str:
     return formula_of(now, rules, otherwise="value")
 
 
+def _norm_of_nnx() -> Any:
+    """Return a BatchNorm with known values."""
+
+    def make() -> nnx.BatchNorm:
+        return nnx.BatchNorm(3, momentum=KEPT, rngs=nnx.Rngs(0))
+
+    return fill(numbered(make, lambda _, leaf: known(leaf)))
+
+
 def _evaluated(attempt: Attempt, nested: bool, call: str, switch: bool) -> None:
     """Evaluate one model.
 
@@ -257,11 +267,12 @@ def _evaluated(attempt: Attempt, nested: bool, call: str, switch: bool) -> None:
         Stop: If the result is another one, or the model is.
     """
     line = attempt.line("evaluate")
-    layer: Any = fill(nnx.BatchNorm(3, momentum=KEPT, use_running_average=switch, rngs=nnx.Rngs(0)))
+    layer = _norm_of_nnx()
+    layer.use_running_average = switch
     model = nnx.Sequential(jnp.sin, layer) if nested else layer
     what = "Sequential(sin, BatchNorm)" if nested else "a BatchNorm"
     try:
-        y = attempt.call(call, model=model, x=jnp.array(X), nnx=nnx)
+        y = attempt.call(call, model=model, x=array_of(X), nnx=nnx)
     except AttributeError as error:
         if not nested:
             raise
@@ -284,7 +295,7 @@ def _evaluated(attempt: Attempt, nested: bool, call: str, switch: bool) -> None:
     if layer.use_running_average is not switch:
         kind = "turns-off" if switch else "leaks"
         seen = f"{case}: afterwards it is {layer.use_running_average}"
-        layer(jnp.array(X))
+        layer(array_of(X))
         moved = "left the averages alone" if close(content(layer.mean), MEAN) else "moved the averages"
         raise Stop(Finding(kind, "evaluate", seen, str(switch), line, f"The next call of the layer {moved}."))
 

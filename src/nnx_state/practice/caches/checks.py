@@ -22,7 +22,7 @@ from nnx_state.practice.probe import Attempt, Stop
 from nnx_state.practice.roles import role
 from nnx_state.practice.stages import part
 from nnx_state.practice.state import copied, found_by, held
-from nnx_state.practice.values import address, close, content, describe, listed, numbers, spec
+from nnx_state.practice.values import address, array_of, close, content, describe, listed, numbers, spec
 
 BATCH, LENGTH, FEATURES = 2, 3, 5
 COUNTS = np.arange(1, LENGTH + 2)[:, None]
@@ -36,12 +36,12 @@ class Layer(nnx.Module):
 
     def __init__(self, index: bool = True) -> None:
         numbers = np.arange(1.0, 19.0, dtype=np.float32)
-        self.cached_key = nnx.Cache(jnp.array(numbers.reshape(3, 3, 2)))
-        self.cached_score = nnx.Cache(jnp.array(numbers[:9].reshape(3, 3)))
+        self.cached_key = nnx.Cache(array_of(numbers.reshape(3, 3, 2)))
+        self.cached_score = nnx.Cache(array_of(numbers[:9].reshape(3, 3)))
         if index:
             self.cache_index = nnx.Cache(jnp.array(2))
-        self.weight = nnx.Param(jnp.array(numbers[:3]))
-        self.seen = nnx.BatchStat(jnp.array(numbers[:3]))
+        self.weight = nnx.Param(array_of(numbers[:3]))
+        self.seen = nnx.BatchStat(array_of(numbers[:3]))
 
 
 def ready(attempt: Attempt) -> Any:
@@ -53,7 +53,7 @@ def ready(attempt: Attempt) -> Any:
 
 def token(place: int) -> jax.Array:
     """Return one token of each sequence."""
-    return jnp.array(X[:, place])
+    return array_of(X[:, place])
 
 
 def names(attempt: Attempt) -> Iterator[Finding]:
@@ -74,9 +74,9 @@ def forward(attempt: Attempt) -> Iterator[Finding]:
         seen, line = f"TypeError: {error}", attempt.line("CausalMean")
         raise Stop(Finding("constructor", "CausalMean", seen, "`CausalMean()`", line)) from None
     line = attempt.line("__call__", "CausalMean")
-    y = attempt.call("model(x)", model=model, x=jnp.array(X))
+    y = attempt.call("model(x)", model=model, x=array_of(X))
     if not isinstance(y, jax.Array) or y.shape != X.shape:
-        expected = describe(jnp.array(X))
+        expected = describe(array_of(X))
         yield Finding("result-type", "forward", f"it returns {describe(y)}", expected, line)
     elif not close(y, MEANS):
         kind, measured = _mistaken_mean(attempt, model, np.asarray(y))
@@ -202,7 +202,7 @@ def reordering(attempt: Attempt) -> Iterator[Finding]:
     call = "reorder(model, indices)"
     own = held(model)
     before = copied(model)
-    indices = jnp.array(ORDER)
+    indices = array_of(ORDER)
     try:
         result = _of_any(attempt, "reorder", call, model=model, indices=indices)
     except (IndexError, TypeError, ValueError) as error:
@@ -240,7 +240,7 @@ def _mistaken_mean(attempt: Attempt, model: Any, y: np.ndarray) -> tuple[str, st
         return "axis", ""
     other = X.copy()
     other[:, -1] = 9.0
-    changed = np.asarray(attempt.call("model(x)", model=model, x=jnp.array(other)))
+    changed = np.asarray(attempt.call("model(x)", model=model, x=array_of(other)))
     if not close(changed[:, 0], y[:, 0]):
         measured = f"Another last token turned the first output from {numbers(y[0, 0])} to {numbers(changed[0, 0])}."
         return "future", measured

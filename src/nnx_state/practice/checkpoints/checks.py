@@ -22,7 +22,7 @@ from flax import nnx
 from nnx_state.practice.findings import Finding
 from nnx_state.practice.probe import Attempt, Stop
 from nnx_state.practice.state import held
-from nnx_state.practice.values import content, describe, described, listed, numbers, ramp, raw
+from nnx_state.practice.values import array_of, content, describe, described, listed, numbered, numbers, ramp, raw
 
 STEP = 41
 ADAMW = optax.adamw(0.1)
@@ -47,18 +47,16 @@ def build() -> Run:
 
 def filled(start: int) -> Run:
     """Return a run in which each leaf has numbers of its own, as after some training."""
-    run = build()
 
     def number(index: int, leaf: Any) -> Any:
         if jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key):
-            return jax.random.key(start + index)
+            return jax.random.wrap_key_data(array_of(np.array([0, start + index], np.uint32)))
         if jnp.issubdtype(leaf.dtype, jnp.integer):
-            return jnp.array(np.full(leaf.shape, start + index, leaf.dtype))
+            return array_of(np.full(leaf.shape, start + index, leaf.dtype))
         share = (start + index) / 100
         return ramp(share, 2 * share, *leaf.shape)
 
-    leaves, structure = jax.tree.flatten(nnx.state(run))
-    nnx.update(run, jax.tree.unflatten(structure, [number(*pair) for pair in enumerate(leaves)]))
+    run: Run = numbered(build, number)
     return run
 
 

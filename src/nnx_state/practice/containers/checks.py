@@ -20,7 +20,19 @@ from nnx_state.practice.probe import Attempt, Stop
 from nnx_state.practice.roles import difference, own_attributes
 from nnx_state.practice.stages import part
 from nnx_state.practice.trials import tried
-from nnx_state.practice.values import close, content, describe, home, is_array, numbers, put, spec
+from nnx_state.practice.values import (
+    array_of,
+    close,
+    content,
+    describe,
+    home,
+    is_array,
+    numbered,
+    numbers,
+    put,
+    ramp,
+    spec,
+)
 
 X = np.array([[2.0, -1.0], [-0.5, 1.5], [0.25, 3.0]], np.float32)
 KERNELS = [np.array(rows, np.float32) for rows in ([[1, -2], [3, 1]], [[-1, 2], [2, -3]], [[2, 1], [-1, 1]])]
@@ -32,8 +44,10 @@ Paths = set[tuple[Any, ...]]
 
 def layer(place: int = 0) -> nnx.Linear:
     """Return a layer with known numbers, of 2 inputs and 2 outputs."""
-    made = nnx.Linear(2, 2, kernel_init=nnx.initializers.zeros, rngs=nnx.Rngs(0))
-    nnx.update(made, {"kernel": jnp.array(KERNELS[place]), "bias": jnp.array(BIASES[place])})
+    made: nnx.Linear = numbered(
+        lambda: nnx.Linear(2, 2, rngs=nnx.Rngs(0)),
+        lambda _, leaf: array_of((KERNELS if leaf.ndim == 2 else BIASES)[place]),
+    )
     return made
 
 
@@ -126,8 +140,8 @@ def forward(attempt: Attempt) -> Iterator[Finding]:
     if home(getattr(tower, "scale", None)) not in {"array", "param", "variable"}:
         return
     first = getattr(tower, "last", None)
-    put(tower, "scale", jnp.array(SCALE))
-    y = tried(attempt, "tower(x)", "last", dict.fromkeys(REFUSED, "static"), line, tower=tower, x=jnp.array(X))
+    put(tower, "scale", array_of(SCALE))
+    y = tried(attempt, "tower(x)", "last", dict.fromkeys(REFUSED, "static"), line, tower=tower, x=array_of(X))
     if not isinstance(y, jax.Array):
         raise Stop(Finding("result-type", "forward", f"the forward pass returns {describe(y)}", "an array", called))
     if not close(y, _tower()):
@@ -156,9 +170,9 @@ def search(attempt: Attempt) -> Iterator[Finding]:
     line, head = attempt.line("lost"), layer()
     top = list[Any]()  # plain lists, which are empty when the module gets them
     inner = list[Any]()
-    model = nnx.Dict(head=head, layers=top, body=nnx.Dict(late=inner), other=nnx.data([jnp.ones(2)]))
-    top += [layer(), {"deep": nnx.Variable(jnp.ones(3))}, head, (nnx.relu, nnx.Param(jnp.ones(4)))]
-    inner.append(nnx.BatchStat(jnp.ones(5)))
+    model = nnx.Dict(head=head, layers=top, body=nnx.Dict(late=inner), other=nnx.data([ramp(0.0, 1.0, 2)]))
+    top += [layer(), {"deep": nnx.Variable(ramp(0.0, 1.0, 3))}, head, (nnx.relu, nnx.Param(ramp(0.0, 1.0, 4)))]
+    inner.append(nnx.BatchStat(ramp(0.0, 1.0, 5)))
     twins: Paths = {("layers", 0, "kernel"), ("layers", 0, "bias")}  # their numbers are those of the head
     wanted = twins | {("layers", 1, "deep"), ("layers", 3, 1), ("body", "late", 0)}
     kinds = {"unhash": "unhashable", "truth value": "truth", "incompatible shapes": "truth"}
@@ -224,7 +238,8 @@ def _marked(attempt: Attempt) -> bool:
 def _stale(tower: Any) -> str:
     """Say what compiling does to a tower whose layers are not in its state."""
     sentence = "`nnx.grad` and an optimizer find no Param of a layer."
-    compiled = jax.jit(lambda tower: tower(jnp.array(X)))
+    x = array_of(X)
+    compiled = jax.jit(lambda tower: tower(x))
     try:
         before = compiled(tower)
     except Exception:  # of the forward pass, which has a stage of its own
@@ -284,12 +299,12 @@ def _compiled(attempt: Attempt, wanted: jax.Array, line: int | None) -> Iterator
     """The tower works when compiled, and grows afterwards."""
     for what in ("jax.jit(lambda tower, x: tower(x))(tower, x)", "nnx.jit(lambda tower, x: tower(x))(tower, x)"):
         tower = build(attempt)
-        put(tower, "scale", jnp.array(SCALE))
-        y = tried(attempt, what, "Tower", {"": "jit"}, line, tower=tower, x=jnp.array(X), jax=jax, nnx=nnx)
+        put(tower, "scale", array_of(SCALE))
+        y = tried(attempt, what, "Tower", {"": "jit"}, line, tower=tower, x=array_of(X), jax=jax, nnx=nnx)
         if not close(y, wanted):
             raise Stop(Finding("jit", "Tower", f"`{what}` gives {numbers(y)}", numbers(wanted), line))
     attempt.call("tower.add(layer)", tower=tower, layer=layer())
-    again = attempt.call("tower(x)", tower=tower, x=jnp.array(X))
+    again = attempt.call("tower(x)", tower=tower, x=array_of(X))
     if len(params(tower)) != 8 or close(again, wanted):
         seen = f"after a call and an `add`, {len(params(tower))} Params and the output {numbers(again)}"
         yield Finding("late", "layers", seen, "8 Params and another output", attempt.line("add", "Tower"))

@@ -21,7 +21,7 @@ from nnx_state._paths import dotted
 from nnx_state.practice.damage import shown
 from nnx_state.practice.findings import Finding
 from nnx_state.practice.probe import Attempt, Stop
-from nnx_state.practice.values import address, content, describe, described
+from nnx_state.practice.values import address, array_of, content, describe, described, numbered, ramp
 
 DEPTH, STEPS, MOST = 5, 3, 20
 GROUPS = ("params", "count", "optimizer")
@@ -53,13 +53,19 @@ class Run:
 
 def new() -> Run:
     """Return a run with many small Variables, one of which counts calls; each has numbers of its own."""
-    model: Any = nnx.Sequential(*[nnx.Linear(4, 4, rngs=nnx.Rngs(seed)) for seed in range(DEPTH)])
-    model.count = nnx.Variable(jnp.zeros((), jnp.int32))
-    pair = model, nnx.Optimizer(model, optax.adam(0.1), wrt=nnx.Param)
-    leaves, structure = jax.tree.flatten(nnx.state(pair))
-    leaves = [leaf + ((n + 1) / 100 if leaf.dtype == jnp.float32 else 100 + n) for n, leaf in enumerate(leaves)]
-    nnx.update(pair, jax.tree.unflatten(structure, leaves))
-    return Run(pair)
+
+    def make() -> Any:
+        rngs = nnx.Rngs(0)
+        model: Any = nnx.Sequential(*[nnx.Linear(4, 4, rngs=rngs) for _ in range(DEPTH)])
+        model.count = nnx.Variable(jnp.zeros((), jnp.int32))
+        return model, nnx.Optimizer(model, optax.adam(0.1), wrt=nnx.Param)
+
+    def number(place: int, leaf: Any) -> jax.Array:
+        if leaf.dtype != jnp.float32:
+            return array_of(np.full(leaf.shape, 100 + place, leaf.dtype))
+        return ramp((place + 1) / 100, (place + 1) / 50, *leaf.shape)
+
+    return Run(numbered(make, number))
 
 
 def names(attempt: Attempt) -> Iterator[Finding]:
@@ -206,7 +212,7 @@ def _step(attempt: Attempt, run: Run) -> Any:
 
 
 def _batch() -> tuple[jax.Array, jax.Array]:
-    return jnp.eye(3, 4), jnp.ones((3, 4))
+    return array_of(np.eye(3, 4, dtype=np.float32)), array_of(np.ones((3, 4), np.float32))
 
 
 def _calls(run: Run) -> int:

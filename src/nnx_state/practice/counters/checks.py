@@ -21,7 +21,7 @@ from nnx_state.practice.roles import difference, role
 from nnx_state.practice.stages import needs
 from nnx_state.practice.state import attributes, found_by, held
 from nnx_state.practice.trials import writing
-from nnx_state.practice.values import close, content, describe, is_array, numbers, spec
+from nnx_state.practice.values import array_of, close, content, describe, is_array, known, numbered, numbers, ramp, spec
 
 FEATURES = 3
 START: dict[str, Any] = {
@@ -38,9 +38,9 @@ class Holder(nnx.Module):
 
     def __init__(self, layer: Any, scratch: Any) -> None:
         self.layer = layer
-        self.dense = nnx.Linear(2, 2, kernel_init=nnx.initializers.zeros, rngs=nnx.Rngs(0))
-        self.note = jnp.zeros(())
-        self.seen = scratch(jnp.zeros(2))
+        self.dense = numbered(lambda: nnx.Linear(2, 2, rngs=nnx.Rngs(0)), lambda _, leaf: known(leaf))
+        self.note = ramp(0.0, 1.0)
+        self.seen = scratch(ramp(0.0, 1.0, 2))
 
 
 def build(attempt: Attempt) -> Any:
@@ -87,7 +87,7 @@ def calls(attempt: Attempt) -> Iterator[Finding]:
         with writing(attempt):
             for x in INPUTS:
                 means.append(content(kept["mean"]))
-                outputs.append(attempt.call("model(x)", model=model, x=jnp.array(x)))
+                outputs.append(attempt.call("model(x)", model=model, x=array_of(x)))
     except Stop:
         raise
     except Exception:
@@ -117,7 +117,7 @@ def compiled(attempt: Attempt) -> Iterator[Finding]:
     """A compiled step is traced once, and counts as well."""
     model, eager = build(attempt), build(attempt)
     kept = {name: getattr(model, name) for name in START}
-    inputs = [jnp.array(x) for x in INPUTS]
+    inputs = [array_of(x) for x in INPUTS]
     with attempt.does("`nnx.jit(lambda model, x: model(x))(model, x)`"):
         taken = traces(lambda model, x: model(x), [(model, x) for x in inputs])
         for x in inputs:
@@ -158,7 +158,7 @@ def saving(attempt: Attempt) -> Iterator[Finding]:
     saved = held(state).keys()
     if lost := sorted(wanted - saved):
         total, count = (sum(sizes[path] for path in paths) for paths in (wanted, lost))
-        seen = f"it leaves out {', '.join(lost)}"
+        seen = f"of a model with a layer `dense` and an array `note` it leaves out {', '.join(lost)}"
         measured = f"Of the numbers in this model {total} are to be saved; lost are {count}."
         yield Finding("forgets", "to_save", seen, "all but the Scratch", line, measured)
     if more := sorted(saved - wanted):
@@ -213,7 +213,7 @@ def _damage(attempt: Attempt, finding: Finding) -> str:
     """Say in one sentence what a wrong home or dtype does in a run."""
     model, name = build(attempt), finding.about
     value: Any = getattr(model, name, None)
-    inputs = [jnp.array(x) for x in INPUTS]
+    inputs = [array_of(x) for x in INPUTS]
     match finding.kind:
         case "param":
             integer = jnp.issubdtype(value.dtype, jnp.integer)

@@ -22,7 +22,7 @@ from nnx_state.practice.findings import Finding
 from nnx_state.practice.formulas import first_that_holds
 from nnx_state.practice.probe import Attempt, Stop
 from nnx_state.practice.stages import apart, needs
-from nnx_state.practice.values import describe
+from nnx_state.practice.values import array_of, describe
 
 Path = tuple[Any, ...]
 Leaves = dict[Path, Any]
@@ -184,9 +184,9 @@ def counts(attempt: Attempt) -> Iterator[Finding]:
 @needs(sizes_there)
 def remainder(attempt: Attempt) -> Iterator[Finding]:
     """A leaf that no filter matches raises ValueError."""
-    line = attempt.line("sizes")
+    line, what = attempt.line("sizes"), "`sizes(model, trained=nnx.Param)`"
     try:
-        with attempt.does("`sizes(model, trained=nnx.Param)`"):
+        with attempt.does(what):
             found = attempt.module.sizes(Model(), trained=nnx.Param)
     except ValueError:
         return
@@ -200,7 +200,7 @@ def remainder(attempt: Attempt) -> Iterator[Finding]:
     if isinstance(found, dict) and all(map(_is_integer, found.values())):
         every = _size(nnx.state(Model()))
         measured = f"It counts {sum(found.values())} of {every} numbers, and says nothing of the rest."
-    yield Finding("silent", "sizes", f"{attempt.calling} returned {found}", "ValueError", line, measured)
+    yield Finding("silent", "sizes", f"{what} returned {found}", "ValueError", line, measured)
 
 
 STAGES = (
@@ -218,7 +218,7 @@ STAGES = (
 
 def _zeros(*shape: int) -> jax.Array:
     """Return zeros that NumPy makes: JAX would compile a function for each shape."""
-    return jnp.array(np.zeros(shape, np.float32))
+    return array_of(np.zeros(shape, np.float32))
 
 
 def _leaves(model: Any) -> Leaves:
@@ -263,10 +263,11 @@ def _matches(attempt: Attempt, name: str, what: str, leaves: Leaves) -> set[Path
     asked = attempt.call(what, nnx=nnx)
     found = set()
     for path, leaf in leaves.items():
-        with attempt.does(f"`{what}({path}, leaf)`"):
+        call = f"`{what}({path}, leaf)`"
+        with attempt.does(call):
             answer = asked(path, leaf)
         if not isinstance(answer, (bool, np.bool)):
-            raise Stop(Finding("result-type", name, f"{attempt.calling} is {describe(answer)}", "a bool", line))
+            raise Stop(Finding("result-type", name, f"{call} is {describe(answer)}", "a bool", line))
         if answer:
             found.add(path)
     return found

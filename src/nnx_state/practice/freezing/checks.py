@@ -25,20 +25,23 @@ from nnx_state.practice.probe import Attempt
 from nnx_state.practice.roles import role
 from nnx_state.practice.stages import needs, part
 from nnx_state.practice.state import copied
-from nnx_state.practice.values import close, content, describe, listed, numbers, ramp
+from nnx_state.practice.values import array_of, close, content, describe, known, listed, numbered, numbers, ramp, twin
 
 INS, OUTS, RANK, ALPHA = 4, 3, 2, 5.0
 STEPS, RATE, DECAY = 4, 0.1, 0.5
 SCALE = ALPHA / RANK
 X = np.linspace(-1.0, 1.0, 2 * INS, dtype=np.float32).reshape(2, INS)
-SIZES = {"body": (INS, 5), "head": (5, OUTS), "out": (OUTS, 2)}  # of the layers of a model
+SIZES = {"body": (INS, OUTS), "head": (OUTS, 5), "out": (5, 2)}  # of the layers of a model
+
+
+def linear(ins: int, outs: int, bias: bool = True) -> Any:
+    """Return a layer with known numbers."""
+    return numbered(lambda: nnx.Linear(ins, outs, use_bias=bias, rngs=nnx.Rngs(0)), lambda _, leaf: known(leaf))
 
 
 def build(attempt: Attempt, seed: int = 2, bias: bool = True, filled: bool = False) -> Any:
     """Return an adapter of the attempt, with known numbers if it is to be filled, and its base."""
-    base = nnx.Linear(INS, OUTS, use_bias=bias, rngs=nnx.Rngs(0))
-    if base.bias is not None:
-        base.bias.set_value(jnp.array([0.5, -1.0, 2.0]))
+    base = linear(INS, OUTS, bias)
     adapter = attempt.call(f"Adapter(base, {RANK}, {ALPHA}, rngs=nnx.Rngs({seed}))", nnx=nnx, base=base)
     if filled:
         adapter.a[...] = ramp(-1.0, 1.0, INS, RANK)
@@ -107,7 +110,7 @@ def start(attempt: Attempt) -> Iterator[Finding]:
             yield Finding(kind, "a", seen, "random numbers from `rngs`", line, measured)
             break
     if b.any():
-        x = jnp.array(X)
+        x = array_of(X)
         moved = abs(attempt.call("adapter(x)", adapter=first, x=x) - base(x)).max()
         measured = f"Before any training the adapter moves the outputs of the base by up to {moved:.2g}."
         yield Finding("value", "b", f"b starts at {numbers(b)}", "zeros", attempt.line("b", "Adapter"), measured)
@@ -117,7 +120,7 @@ def start(attempt: Attempt) -> Iterator[Finding]:
 def forward(attempt: Attempt) -> Iterator[Finding]:
     """The forward pass computes the formula, and gradients pass through both of its terms."""
     adapter, base = build(attempt, filled=True)
-    x, line = jnp.array(X), attempt.line("__call__", "Adapter")
+    x, line = array_of(X), attempt.line("__call__", "Adapter")
     y = attempt.call("adapter(x)", adapter=adapter, x=x)
     if not isinstance(y, jax.Array):
         yield Finding("result-type", "forward", f"the forward pass returns {describe(y)}", "an array", line)
@@ -127,7 +130,7 @@ def forward(attempt: Attempt) -> Iterator[Finding]:
         yield misfit
         return
     with attempt.does("the gradient of `adapter(x)` by x"):
-        slope = jax.grad(lambda x: adapter(x).sum())(x)[0]
+        slope = np.asarray(jax.jit(jax.grad(lambda x: adapter(x).sum()))(x))[0]
     wanted = kernel.sum(1) + SCALE * low.sum(1)
     if not close(slope, wanted):
         yield Finding("detached", "forward", f"the gradient by x is {numbers(slope)}", numbers(wanted), line)
@@ -140,15 +143,16 @@ def training(attempt: Attempt) -> Iterator[Finding]:
     attempt.function("fine_tune", "model", "tx", "loss_fn", "steps")
     sound = attempt.sound(names, roles, shapes, forward)
     model = _model(attempt.module_class("Adapter") if sound else LoRALinear)
-    before = nnx.clone(model, arrays=True)
+    before = twin(model)
     held = _variables(model)
     line = attempt.line("fine_tune")
+    x = array_of(X)
     traces = list[Any]()  # of each run of the loss, the trace that it belongs to
 
     def loss_fn(model: Any) -> Any:
         traces.append(getattr(model.calls.get_raw_value(), "_trace", None))
         model.calls[...] += 1
-        y = model.out(model.head(jnp.tanh(model.body(jnp.array(X)))))
+        y = model.out(model.head(jnp.tanh(model.body(x))))
         return ((y - 1.0) ** 2).mean()
 
     with attempt.does(f"`fine_tune(model, optax.adamw({RATE}, weight_decay={DECAY}), loss_fn, {STEPS})`"):
@@ -183,8 +187,8 @@ def merging(attempt: Attempt) -> Iterator[Finding]:
     """The merged layer is a new one, and computes what the adapter computes."""
     attempt.function("merged", "adapter")
     adapter, base = build(attempt, filled=True)
-    before = nnx.clone(adapter, arrays=True)
-    x = jnp.array(X)
+    before = twin(adapter)
+    x = array_of(X)
     line = attempt.line("merged")
     linear = attempt.call("merged(adapter)", adapter=adapter)
     if moved := sorted(set(paths(before)) - set(unchanged(before, adapter, ...))):
@@ -259,7 +263,7 @@ def _misfit(
 
 def _model(adapter: Callable[..., Any]) -> Any:
     """Return a model with two adapters, a layer without one, and a counter."""
-    layers = {name: nnx.Linear(*sizes, rngs=nnx.Rngs(n)) for n, (name, sizes) in enumerate(SIZES.items())}
+    layers = {name: linear(*sizes) for name, sizes in SIZES.items()}
     for name in ("body", "head"):
         layers[name] = adapter(layers[name], RANK, alpha=ALPHA, rngs=nnx.Rngs(7))
     return nnx.Dict(**layers, calls=nnx.Variable(jnp.zeros((), jnp.int32)))

@@ -21,7 +21,7 @@ from nnx_state.practice.roles import difference, role
 from nnx_state.practice.stages import needs
 from nnx_state.practice.state import attributes, found_by
 from nnx_state.practice.trials import writing
-from nnx_state.practice.values import close, content, describe, home, is_array, listed, numbers, put, spec
+from nnx_state.practice.values import array_of, close, content, describe, home, is_array, listed, numbers, put, spec
 
 FEATURES = 3
 START: dict[str, Any] = {
@@ -84,10 +84,10 @@ def call(attempt: Attempt) -> Iterator[Finding]:
     try:
         with writing(attempt):
             for name, value in BEFORE.items():
-                put(model, name, jnp.array(value) if is_array(value) else value)
+                put(model, name, array_of(value) if is_array(value) else value)
             kept = {name: getattr(model, name) for name in START}
             before = {name: np.array(content(value)) for name, value in kept.items()}
-            y = attempt.call("gate(x)", gate=model, x=jnp.array(X))
+            y = attempt.call("gate(x)", gate=model, x=array_of(X))
     except Stop:
         raise
     except Exception:

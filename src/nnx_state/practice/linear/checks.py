@@ -23,7 +23,7 @@ from nnx_state.practice.kernels import INPUTS, OUTPUTS, drawn
 from nnx_state.practice.probe import Attempt, Stop
 from nnx_state.practice.roles import role
 from nnx_state.practice.state import found_by, held
-from nnx_state.practice.values import close, content, describe, home, is_array, numbers, put, ramp, spec
+from nnx_state.practice.values import array_of, close, content, describe, home, is_array, numbers, put, ramp, spec
 
 IN, OUT = 5, 3
 X = np.array([-1.0, 2.0, 0.5, -2.0, 0.25], np.float32)
@@ -110,7 +110,7 @@ def forward(attempt: Attempt) -> Iterator[Finding]:
     known = ramp(-1.0, 1.0, *np.shape(content(layer.kernel)))
     put(layer, "kernel", known)
     kept = layer.kernel
-    y = attempt.call("layer(x)", layer=layer, x=jnp.array(X))
+    y = attempt.call("layer(x)", layer=layer, x=array_of(X))
     line = attempt.changing_line("kernel")
     if layer.kernel is not kept:
         line = attempt.changing_line("kernel", replaces=True)

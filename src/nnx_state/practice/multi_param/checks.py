@@ -21,7 +21,7 @@ from nnx_state.practice.probe import Attempt
 from nnx_state.practice.roles import role
 from nnx_state.practice.state import found_by, held
 from nnx_state.practice.trials import refused_in_place
-from nnx_state.practice.values import close, content, describe, home, numbers, put, ramp, spec
+from nnx_state.practice.values import array_of, close, content, describe, home, numbers, put, ramp, spec
 
 IN, OUT = 5, 3
 SHAPES: dict[str, tuple[int, ...]] = {"kernel": (IN, OUT), "bias": (OUT,), "count": ()}
@@ -83,11 +83,11 @@ def forward(attempt: Attempt) -> Iterator[Finding]:
     shapes = {name: np.shape(content(getattr(model, name))) for name in SHAPES}
     put(model, "kernel", ramp(-1.0, 1.0, *shapes["kernel"]))
     put(model, "bias", ramp(-1.0, 2.0, *shapes["bias"]))
-    put(model, "count", jnp.array(np.full(shapes["count"], 7, jnp.asarray(content(model.count)).dtype)))
+    put(model, "count", array_of(np.full(shapes["count"], 7, jnp.asarray(content(model.count)).dtype)))
     kept = {name: getattr(model, name) for name in SHAPES}
     before = {name: np.array(content(value)) for name, value in kept.items()}
     try:
-        y = attempt.call("model(x)", model=model, x=jnp.array(X))
+        y = attempt.call("model(x)", model=model, x=array_of(X))
     except NotImplementedError as error:
         if not refused_in_place(error):
             raise

@@ -20,7 +20,7 @@ from nnx_state.practice.origins import is_of_nnx
 from nnx_state.practice.probe import Attempt, Stop
 from nnx_state.practice.roles import SPECIAL
 from nnx_state.practice.stages import apart
-from nnx_state.practice.values import close, content, describe, home, numbers
+from nnx_state.practice.values import array_of, close, content, describe, home, numbered, numbers, ramp
 
 RAISED = {"In-place": "in-place", "pytree structure error": "structure"}
 Path = tuple[Any, ...]
@@ -38,12 +38,14 @@ class Net(nnx.Module):
 
     def __init__(self) -> None:
         rngs = nnx.Rngs(0)
-        linear = nnx.Linear(2, 3, kernel_init=nnx.initializers.zeros, rngs=rngs)
-        self.body = nnx.Sequential(linear, nnx.BatchNorm(3, rngs=rngs))
+        self.body = nnx.Sequential(nnx.Linear(2, 3, rngs=rngs), nnx.BatchNorm(3, rngs=rngs))
         self.gain = Gain(jnp.ones(3))
-        for place, variable in enumerate(leaves(self).values()):
-            own = 1.0 + place + np.linspace(0.0, 0.5, variable.size, dtype=np.float32).reshape(variable.shape)
-            variable.set_value(jnp.array(own))
+
+
+def net() -> Net:
+    """Return a model whose leaves all have numbers of their own."""
+    model: Net = numbered(Net, lambda place, leaf: ramp(1.0 + place, 1.5 + place, *leaf.shape))
+    return model
 
 
 def leaves(tree: Any, *only: Any) -> dict[Path, Any]:
@@ -60,7 +62,7 @@ def values(variables: dict[Path, Any]) -> Values:
 def tracked(attempt: Attempt, model: nnx.Module) -> Any:
     """Return averages as `track` should, but with 10 less in each."""
     kind, params = attempt.get("EmaWeight"), values(leaves(model, nnx.Param))
-    return nnx.from_flat_state({path: kind(jnp.array(value - 10)) for path, value in params.items()})
+    return nnx.from_flat_state({path: kind(array_of(value - 10)) for path, value in params.items()})
 
 
 def names(attempt: Attempt) -> Iterator[Finding]:
@@ -83,7 +85,7 @@ def names(attempt: Attempt) -> Iterator[Finding]:
 def tracking(attempt: Attempt) -> Iterator[Finding]:
     """What `track` returns has an EmaWeight with memory of its own for each Param."""
     attempt.function("track", "model")
-    model, line = Net(), attempt.line("track")
+    model, line = net(), attempt.line("track")
     before = values(leaves(model))
     averages = attempt.call("track(model)", model=model)
     yield from _changed(attempt, model, before, "track")
@@ -118,7 +120,7 @@ def tracking(attempt: Attempt) -> Iterator[Finding]:
 def updating(attempt: Attempt) -> Iterator[Finding]:
     """An update moves each average by its share, in place, as an attribute of the model and under `nnx.jit` too."""
     attempt.function("update", "averages", "model", "decay")
-    model, line = Net(), attempt.line("update")
+    model, line = net(), attempt.line("update")
     averages = tracked(attempt, model)
     for decay in (0.9, 0.25):
         result = _updated(attempt, model, averages, decay)
@@ -128,7 +130,7 @@ def updating(attempt: Attempt) -> Iterator[Finding]:
         "attribute": "update(model.averages, model, 0.9)",
         "jit": "nnx.jit(lambda model: update(model.averages, model, 0.9))(model)",
     }.items():
-        model = Net()
+        model = net()
         model.averages = nnx.data(tracked(attempt, model))
         wanted = _moved(values(leaves(model.averages)), values(leaves(model)), 0.9)
         try:
@@ -146,7 +148,7 @@ def updating(attempt: Attempt) -> Iterator[Finding]:
 def evaluation(attempt: Attempt) -> Iterator[Finding]:
     """The copy holds the averages in Params, and shares no Variable with the model."""
     attempt.function("averaged", "model", "averages")
-    model, line = Net(), attempt.line("averaged")
+    model, line = net(), attempt.line("averaged")
     averages, variables = tracked(attempt, model), leaves(model)
     held, before = values(leaves(averages)), values(variables)
     result = attempt.call("averaged(model, averages)", model=model, averages=averages)

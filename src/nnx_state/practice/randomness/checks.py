@@ -23,12 +23,12 @@ from nnx_state.practice.roles import own_attributes
 from nnx_state.practice.stages import apart
 from nnx_state.practice.state import copied
 from nnx_state.practice.trials import tried
-from nnx_state.practice.values import close, describe, numbers, ramp, raw, spec
+from nnx_state.practice.values import array_of, close, describe, numbers, ramp, raw, spec
 
 RATE, X = 0.25, np.arange(1.0, 65.0, dtype=np.float32).reshape(4, 16)
 SEEDS = {"params": 1, "dropout": 7}
 ROWS, FEWER, WIDTH = 8, 3, 32
-LOOP = 20  # Python functions for each row more: those of a map differ by a few, a compiled call runs many
+LOOP = 5  # Python functions for each row more: a map runs none, the shortest loop that we know 23, a usual one 650
 AXES = ("vmap was requested", "inconsistent sizes", "fold_in accepts", "No axis found", "Non-exhaustive", "axis spec")
 RAN: list[tuple[bool, int]] = []  # of each run of Noisy: whether it was traced, and the axes of its input
 
@@ -53,8 +53,8 @@ class Noisy(nnx.Module):
     """A model that takes one example, with a Param, a count and a dropout."""
 
     def __init__(self, seed: int = 0) -> None:
-        self.weight = nnx.Param(jnp.full(WIDTH, seed + 3.0))
-        self.calls = nnx.Variable(jnp.zeros(()))
+        self.weight = nnx.Param(array_of(np.full(WIDTH, seed + 3.0, np.float32)))
+        self.calls = nnx.Variable(array_of(np.zeros((), np.float32)))
         self.dropout = Half(nnx.Rngs(seed))
 
     def __call__(self, x: jax.Array) -> jax.Array:
@@ -62,6 +62,12 @@ class Noisy(nnx.Module):
         RAN.append((isinstance(x, jax.core.Tracer), x.ndim))
         self.calls[...] += 1
         return self.dropout(x * self.weight)
+
+
+@nnx.jit
+def compiled(model: Noisy, x: jax.Array) -> jax.Array:
+    """Call a model of the checks, for comparison."""
+    return model(x)
 
 
 def masks(outputs: Any) -> int:
@@ -99,7 +105,7 @@ def calling(attempt: Attempt) -> Iterator[Finding]:
     line = attempt.line("call")
     x = ramp(1.0, WIDTH, WIDTH)
     reference = Noisy()
-    wanted = [reference(x) for _ in range(3)]
+    wanted = [compiled(reference, x) for _ in range(3)]
     RAN.clear()
     outputs = [attempt.call("call(model, x)", model=model, x=x) for _ in range(3)]
     if not isinstance(outputs[0], jax.Array):
@@ -164,12 +170,12 @@ def saving(attempt: Attempt) -> Iterator[Finding]:
     attempt.function("save", "model")
     line, x = attempt.line("save"), jnp.ones(WIDTH)
     model, resumed = Noisy(seed=0), Noisy(seed=1)
-    model(x)
+    compiled(model, x)
     now, saved = copied(model), attempt.call("save(model)", model=model)
     if not isinstance(saved, nnx.State):
         raise Stop(Finding("result-type", "save", f"`save` returns {describe(saved)}", "an nnx.State", line))
     before = copied(saved)
-    outputs = [model(x) for _ in range(2)]
+    outputs = [compiled(model, x) for _ in range(2)]
     after = copied(saved)
     moved = [path for path in before if not np.array_equal(before[path], after[path])]
     if moved:
@@ -234,7 +240,7 @@ def _forked(attempt: Attempt, layer: Any, twin: Any, given: nnx.Rngs) -> None:
 
 def _training(attempt: Attempt, layer: Any) -> Iterator[Finding]:
     """In training the outputs are those of NNX's Dropout, in the dtype of the input."""
-    line, x = attempt.line("__call__", "Dropout"), jnp.array(X)
+    line, x = attempt.line("__call__", "Dropout"), array_of(X)
     reference = nnx.Dropout(RATE, rngs=nnx.Rngs(**SEEDS))
     outputs = [attempt.call("dropout(x)", dropout=layer, x=x) for _ in range(3)]
     wanted = [np.asarray(reference(x)) for _ in range(3)]
@@ -246,7 +252,7 @@ def _training(attempt: Attempt, layer: Any) -> Iterator[Finding]:
         seen = f"{numbers(y)} from {numbers(X)}"
         expected = f"{numbers(wanted[0])}, as nnx.Dropout"
         raise Stop(Finding(kind, "Dropout", seen, expected, line, measured))
-    half = attempt.call("dropout(x)", dropout=layer, x=jnp.array(X.astype(jnp.bfloat16)))
+    half = attempt.call("dropout(x)", dropout=layer, x=array_of(X.astype(jnp.bfloat16)))
     if half.dtype != jnp.bfloat16:
         yield Finding("dtype", "Dropout", f"{half.dtype} from a bfloat16 input", "bfloat16", line)
 
@@ -255,7 +261,7 @@ def _evaluation(attempt: Attempt, layer: Any) -> Iterator[Finding]:
     """In eval mode the outputs are the inputs, and nothing is drawn."""
     line, before = attempt.line("__call__", "Dropout"), int(layer.rngs.count[...])
     attempt.call("dropout.eval()", dropout=layer)
-    y = attempt.call("dropout(x)", dropout=layer, x=jnp.array(X))
+    y = attempt.call("dropout(x)", dropout=layer, x=array_of(X))
     if not close(y, X):
         kind = "scaled" if np.all(y) else "dropped"
         yield Finding(kind, "eval", f"{numbers(y)} from {numbers(X)}", "the input", line)
@@ -290,7 +296,7 @@ def _mistaken_dropout(y: np.ndarray, different: int, kept: np.ndarray) -> tuple[
 
 def _drawn(layers: list[Any]) -> int:
     """Call each layer with the same numbers, and return how many masks they have drawn."""
-    return masks([layer(jnp.array(X)) for layer in layers])
+    return masks([layer(array_of(X)) for layer in layers])
 
 
 def _next_output(model: Noisy, example: jax.Array) -> str:
@@ -300,5 +306,5 @@ def _next_output(model: Noisy, example: jax.Array) -> str:
 def _resumed(model: Noisy, saved: Any, x: jax.Array, outputs: list[jax.Array]) -> str:
     """Go on from what was saved, and say how much of that is as without the stop."""
     nnx.update(model, saved)
-    equal = sum(close(model(x), output) for output in outputs)
+    equal = sum(close(compiled(model, x), output) for output in outputs)
     return f"A run that went on from it had {equal} of the next {len(outputs)} outputs right."

@@ -18,7 +18,7 @@ from nnx_state.practice.findings import Finding, told
 from nnx_state.practice.lines import raising_line
 from nnx_state.practice.probe import Attempt, Stop
 from nnx_state.practice.trials import refused_in_place
-from nnx_state.practice.values import close, describe, is_array, numbers, spec
+from nnx_state.practice.values import array_of, close, describe, is_array, numbers, spec
 
 
 @dataclass
@@ -102,7 +102,7 @@ class Trial:
 
 def trial(attempt: Attempt, case: Case, kind: Any = nnx.Variable) -> Trial:
     """Call `assign` once, and keep what it raises."""
-    variable, value = kind(jnp.array(case.start)), eval(case.text, {"jnp": jnp})
+    variable, value = kind(array_of(case.start)), eval(case.text, {"jnp": jnp})
     made = Trial(f"`assign(v, {case.text})`, v of {spec(case.start)},", variable, value)
     with warnings.catch_warnings(), attempt.does(made.what.rstrip(",")):
         warnings.simplefilter("ignore")  # JAX warns of some casts
@@ -189,7 +189,7 @@ def compiled(attempt: Attempt) -> Iterator[Finding]:
     trials: list[tuple[Any, Any, Any]] = [(nnx.Param(jnp.zeros(3)), jnp.array([0.0, 1.0, 2.0]), nnx.jit(assign))]
     if not trial(attempt, Case(INTEGER, "3")).error:
         by_number = nnx.jit(lambda v, value: assign(v, 3))
-        trials.append((nnx.Variable(jnp.array(INTEGER)), jnp.array(3), by_number))
+        trials.append((nnx.Variable(array_of(INTEGER)), jnp.array(3), by_number))
     for variable, value, call in trials:
         try:
             call(variable, value)
@@ -263,6 +263,6 @@ def _refusal(attempt: Attempt, case: Case, made: Trial, wanted: type[Exception])
 
 def _retraced(before: np.ndarray, after: Any) -> str:
     """Count how often a compiled step is traced when the array in its Variable becomes another one."""
-    arrays = [jnp.array(before), jnp.array(before), after]
+    arrays = [array_of(before), array_of(before), after]
     taken = traces(lambda variable: None, [(nnx.Variable(array),) for array in arrays])
     return f"A compiled step is traced again after that call: {taken} traces for one Variable."

@@ -25,7 +25,7 @@ from nnx_state.practice.formulas import formula_of
 from nnx_state.practice.lines import raising_line
 from nnx_state.practice.probe import Attempt, Stop
 from nnx_state.practice.roles import role
-from nnx_state.practice.values import close, content, describe, numbers
+from nnx_state.practice.values import array_of, close, content, describe, numbers
 
 # Before anything makes an array, and before the attempt runs.
 jax.config.update("jax_num_cpu_devices", 8)  # type: ignore[no-untyped-call]
@@ -88,7 +88,7 @@ def training(attempt: Attempt) -> Iterator[Finding]:
 STAGES = (names, training)
 
 
-def _run(attempt: Attempt, shape: tuple[int, int]) -> tuple[Any, list[Any], Exception | None]:
+def _run(attempt: Attempt, shape: tuple[int, int], noting: bool = True) -> tuple[Any, list[Any], Exception | None]:
     """Call `train` as another process would, without the names around it; return what its functions held, too."""
     seen: list[Any] = []
 
@@ -102,7 +102,7 @@ def _run(attempt: Attempt, shape: tuple[int, int]) -> tuple[Any, list[Any], Exce
 
     alone = FunctionType(attempt.get("train").__code__, {"__builtins__": builtins})
     tracer = sys.gettrace()
-    sys.settrace(enter)
+    sys.settrace(enter if noting else tracer)  # to note what functions hold takes as long as to run them
     try:
         with attempt.does(f"`train({shape})`"):
             return alone(shape), seen, None
@@ -114,7 +114,7 @@ def _run(attempt: Attempt, shape: tuple[int, int]) -> tuple[Any, list[Any], Exce
 
 def _mesh(attempt: Attempt, line: int | None) -> Iterator[Finding]:
     """The mesh is the one that was asked for."""
-    returned, _, error = _run(attempt, (1, 1))
+    returned, _, error = _run(attempt, (1, 1), noting=False)
     if error:
         raise error
     whole = SHAPES["up"], SHAPES["down"], SHAPES["x"]
@@ -218,7 +218,7 @@ def _forward(attempt: Attempt, model: Any, batches: list[jax.Array]) -> Iterator
     up, down, count = (np.asarray(content(getattr(model, name))) for name in ("up", "down", "count"))
     line = attempt.line("__call__")
     cut = [one for one in batches if _block(one) == BLOCKS["x"]]
-    x = cut[0] if cut else jnp.array(_normal(2, "x"))
+    x = cut[0] if cut else array_of(_normal(2, "x"))
     with jax.set_mesh(content(model.up).sharding.mesh), attempt.does("`model(x)`"):
         y = model(x)
     if not isinstance(y, jax.Array):

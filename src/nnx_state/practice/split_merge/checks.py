@@ -19,7 +19,7 @@ from nnx_state.practice.findings import Finding
 from nnx_state.practice.probe import Attempt, Stop
 from nnx_state.practice.stages import part
 from nnx_state.practice.state import copied, held
-from nnx_state.practice.values import address, content, describe, listed, numbers, ramp, raw, spec
+from nnx_state.practice.values import address, array_of, content, describe, listed, numbers, ramp, raw, spec
 
 FILTERS: dict[str, Any] = {
     "nnx.Param": nnx.Param,
@@ -196,7 +196,7 @@ def _misfits() -> Iterator[tuple[nnx.Module, Any, str, str]]:
     ]
     for path, shape in shapes:
         saved = _snapshot(Layer())
-        saved[path] = type(saved[path])(jnp.array(np.full(shape, 9, saved[path].dtype)))
+        saved[path] = type(saved[path])(array_of(np.full(shape, 9, saved[path].dtype)))
         yield Layer(), saved, "shape", path
     pair = Pair()
     del pair.second.kernel

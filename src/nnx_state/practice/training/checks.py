@@ -19,7 +19,7 @@ from nnx_state.practice.formulas import formula_of
 from nnx_state.practice.probe import Attempt, Stop
 from nnx_state.practice.stages import part
 from nnx_state.practice.state import held
-from nnx_state.practice.values import close, content, describe, listed, numbers
+from nnx_state.practice.values import array_of, close, content, describe, listed, numbers
 
 RATE = 0.1
 X = np.array([1.0, -2.0, 0.5], np.float32)
@@ -35,9 +35,9 @@ class Layer(nnx.Module):
     """A layer with two Params, a float statistic and an integer counter."""
 
     def __init__(self) -> None:
-        self.kernel = nnx.Param(jnp.array(KERNEL))
+        self.kernel = nnx.Param(array_of(KERNEL))
         self.bias = Scale(jnp.zeros(2))
-        self.mean = nnx.BatchStat(jnp.array(MEAN))
+        self.mean = nnx.BatchStat(array_of(MEAN))
         self.count = nnx.Variable(jnp.array(0))
 
 
@@ -71,7 +71,7 @@ class Trial:
     def step(self, batch: str = "x", **names: Any) -> Any:
         """Call `train_step` of the attempt once."""
         call = f"train_step(model, optimizer, loss_fn{', ' if batch else ''}{batch})"
-        given = {"model": self.model, "optimizer": self.optimizer, "loss_fn": self.loss, "x": jnp.array(X)}
+        given = {"model": self.model, "optimizer": self.optimizer, "loss_fn": self.loss, "x": array_of(X)}
         return self.attempt.call(call, **given | names)
 
 
@@ -112,7 +112,7 @@ def batches(attempt: Attempt) -> Iterator[Finding]:
     line = attempt.line("train_step")
     for batch, size in (("", 0), ("x, y", 2)):
         trial = Trial(attempt)
-        trial.step(batch, y=jnp.array(2 * X))
+        trial.step(batch, y=array_of(2 * X))
         if not trial.loss.given:
             raise Stop(Finding("other-loss", "train_step", "another loss function was not called", "its loss", line))
         if len(trial.loss.given[0]) != size:
@@ -263,6 +263,8 @@ def _rates(attempt: Attempt, model: nnx.Module, rates: dict[Any, float], line: i
         optimizer = attempt.call("grouped_optimizer(model, groups)", model=model, groups=chosen)
     except ValueError as error:
         seen = f"every Param has a group, and it raised ValueError: {str(error).splitlines()[0]}"
+        if "pytree structure error" in seen:
+            seen += ": the labels have other paths than the Params"
         raise Stop(Finding("refused", "grouped_optimizer", seen, "an optimizer", line)) from None
     if not isinstance(optimizer, nnx.Optimizer):
         raise Stop(Finding("result-type", "grouped_optimizer", describe(optimizer), "an nnx.Optimizer", line))

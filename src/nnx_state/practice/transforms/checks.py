@@ -17,7 +17,7 @@ from nnx_state import MultiParam
 from nnx_state.practice.findings import Finding
 from nnx_state.practice.probe import Attempt, Stop
 from nnx_state.practice.stages import needs, part
-from nnx_state.practice.values import close, content, describe, listed, numbers, ramp, spec
+from nnx_state.practice.values import array_of, close, content, describe, listed, numbers, ramp, spec
 
 PARAMS = ("bias", "kernel", "scale")
 
@@ -166,11 +166,11 @@ def _compared(attempt: Attempt, changes: dict[str, Any], start: dict[str, float]
     model = Model()
     for name, number in (start or {}).items():
         param = getattr(model, name)
-        param[...] = jnp.array(np.full(param.shape, number, np.float32))
+        param[...] = array_of(np.full(param.shape, number, np.float32))
     before = nnx.clone(model)
     for name, change in changes.items():
         param = getattr(model, name)
-        param[...] = jnp.array(np.asarray(param[...]) + np.float32(change))
+        param[...] = array_of(np.asarray(param[...]) + np.float32(change))
     return attempt.call("unchanged(before, model)", before=before, model=model)
 
 

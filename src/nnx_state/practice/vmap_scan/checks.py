@@ -21,7 +21,7 @@ from nnx_state.practice.roles import difference, own_attributes, role
 from nnx_state.practice.stages import apart
 from nnx_state.practice.state import copied, held
 from nnx_state.practice.trials import tried
-from nnx_state.practice.values import content, describe, numbers, ramp, raw, spec
+from nnx_state.practice.values import array_of, content, describe, numbers, ramp, raw, spec, twin
 
 SIZE, DEPTH, WIDTH = 3, 5, 2
 X = np.linspace(-1.0, 2.0, SIZE * WIDTH, dtype=np.float32).reshape(SIZE, WIDTH) ** 2  # as many examples as members
@@ -34,8 +34,8 @@ class Member(nnx.Module):
     def __init__(self, rngs: nnx.Rngs) -> None:
         self.kernel = nnx.Param(noise(rngs.params()))
         self.stream = rngs.dropout.fork()
-        self.mean = nnx.BatchStat(jnp.zeros(WIDTH))
-        self.calls = nnx.Variable(jnp.zeros((), jnp.int32))
+        self.mean = nnx.BatchStat(array_of(np.zeros(WIDTH, np.float32)))
+        self.calls = nnx.Variable(array_of(np.zeros((), np.int32)))
 
     def __call__(self, x: jax.Array) -> jax.Array:
         """Return numbers that depend on all examples of the batch."""
@@ -43,6 +43,13 @@ class Member(nnx.Module):
         y = x * self.kernel
         self.mean[...] += 0.1 * (y.mean(axis=0) - self.mean)
         return y - self.mean + noise(self.stream())
+
+
+class Seeded(nnx.Module):
+    """A model that holds what its first key draws, and nothing else."""
+
+    def __init__(self, rngs: nnx.Rngs) -> None:
+        self.kernel = nnx.Param(noise(rngs.params()))
 
 
 def noise(key: jax.Array) -> jax.Array:
@@ -63,21 +70,28 @@ def unlike(leaf: Any) -> int:
 
 @functools.cache
 def alone() -> tuple[Any, list[tuple[np.ndarray, dict[str, np.ndarray]]]]:
-    """Build the members of an ensemble one by one, and call each of them twice.
+    """Build the members of an ensemble, each from a seed of its own, and call each of them twice, in one program.
 
     Returns:
         The members as they are at first, in one module with stacked state; and for each call the outputs of all
         members and the state that they have then, both stacked too.
     """
-    members = [Member(nnx.Rngs(seed)) for seed in range(SIZE)]
-    together = jax.tree.map(lambda *leaves: jnp.stack(leaves), *map(nnx.state, members))
-    stacked = nnx.merge(nnx.graphdef(members[0]), together)
-    calls = []
-    for _ in range(2):
-        outputs = np.stack([np.asarray(member(jnp.array(X))) for member in members])
-        states = [copied(member) for member in members]
-        calls.append((outputs, {path: np.stack([state[path] for state in states]) for path in states[0]}))
-    return stacked, calls
+    x = array_of(X)
+
+    @jax.jit
+    @jax.vmap
+    def run(seed: jax.Array) -> Any:
+        member, outputs = Member(nnx.Rngs(jax.random.key(seed))), []
+        states = [nnx.as_pure(nnx.state(member))]
+        for _ in range(2):
+            outputs.append(member(x))
+            states.append(nnx.as_pure(nnx.state(member)))
+        return states, outputs
+
+    (start, *states), outputs = run(array_of(np.arange(SIZE, dtype=np.int32)))
+    graphdef = nnx.graphdef(nnx.eval_shape(lambda: Member(nnx.Rngs(0))))
+    after = [copied(nnx.merge(graphdef, state)) for state in states]
+    return nnx.merge(graphdef, start), list(zip(map(np.asarray, outputs), after, strict=True))
 
 
 @apart
@@ -103,9 +117,10 @@ def building(attempt: Attempt) -> Iterator[Finding]:
             raise Stop(Finding("alike", "ensemble", seen, f"{SIZE}", line, measured))
     if rngs.default.key.shape != ():
         yield Finding("rngs", "ensemble", f"then `rngs` holds {spec(rngs.default.key[...])}", "one key", line)
-    other = attempt.call("ensemble(make, 2, rngs)", make=Member, rngs=nnx.Rngs(1))
-    if other.calls.shape != (2,):
-        yield Finding("size", "ensemble", f"{other.calls.shape[0]} members for the size 2", "2", line)
+    other = attempt.call(f"ensemble(make, {DEPTH}, rngs)", make=Seeded, rngs=nnx.Rngs(1))
+    if len(other.kernel) != DEPTH:
+        seen = f"{len(other.kernel)} members for the size {DEPTH}"
+        yield Finding("size", "ensemble", seen, str(DEPTH), line)
     elif np.array_equal(raw(other.kernel)[0], raw(models.kernel)[0]):
         yield Finding("seed", "ensemble", "seeds 0 and 1 give one kernel", "another for each seed", line)
 
@@ -116,8 +131,8 @@ def predicting(attempt: Attempt) -> Iterator[Finding]:
     attempt.function("predict", "models", "x")
     stacked, calls = alone()
     line = attempt.line("predict")
-    x = jnp.array(X)
-    models = nnx.clone(stacked, arrays=True)
+    x = array_of(X)
+    models = twin(stacked)
     for outputs, wanted in calls:
         result = tried(attempt, "predict(models, x)", "predict", dict.fromkeys(AXES, "axes"), models=models, x=x)
         if not isinstance(result, (tuple, list)) or len(result) != 2:
@@ -215,7 +230,7 @@ def _count(attempt: Attempt, deep: Any) -> Iterator[Finding]:
 def _running(attempt: Attempt, deep: Any) -> Iterator[Finding]:
     """The forward pass applies the layers in turn, counts each, and is one program whatever the depth."""
     line = attempt.line("__call__", "Deep")
-    x = jnp.array(X)
+    x = array_of(X)
     calls = deep.calls
     deep.layers.bias.set_value(ramp(-1.0, 1.0, DEPTH, WIDTH))
     calls.set_value(jnp.zeros((), jnp.int32))
@@ -256,7 +271,7 @@ def _result(y: jax.Array, kernels: np.ndarray, biases: np.ndarray, line: int | N
 
 def _compiled(attempt: Attempt, deep: Any, y: jax.Array, count: Any) -> Iterator[Finding]:
     """Call the module compiled, after a call that gave `y` and left the count at `count`; look at its program."""
-    line, x = attempt.line("__call__", "Deep"), jnp.array(X)
+    line, x = attempt.line("__call__", "Deep"), array_of(X)
     what = "nnx.jit(lambda deep, x: deep(x))(deep, x)"
     again = tried(attempt, what, "Deep", {"": "jit"}, deep=deep, x=x, nnx=nnx)
     twice = content(deep.calls)
@@ -272,8 +287,9 @@ def _compiled(attempt: Attempt, deep: Any, y: jax.Array, count: Any) -> Iterator
 
 def _gradient(deep: Any) -> str:
     """Say how NNX refuses the gradient of a module whose count is a Param, if it does."""
+    x = array_of(X)
     try:
-        nnx.grad(lambda deep: deep(jnp.array(X)).sum())(deep)
+        nnx.grad(lambda deep: deep(x).sum())(deep)
     except Exception as error:
         return f"`nnx.grad` of this model raises {told(error, most=500)}"
     return ""
