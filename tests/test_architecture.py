@@ -30,6 +30,19 @@ def imports(tree: ast.Module) -> set[str]:
     return names
 
 
+EVERY = {"Exception", "BaseException"}
+
+
+def hides_errors(node: ast.AST) -> bool:
+    """Tell whether a statement lets every error pass, expected or not, without a word."""
+    if isinstance(node, ast.ExceptHandler):
+        caught = ast.unparse(node.type) if node.type else "BaseException"
+        return caught in EVERY and all(isinstance(each, ast.Pass) for each in node.body)
+    if isinstance(node, ast.Call) and ast.unparse(node.func).endswith("suppress"):
+        return any(ast.unparse(argument) in EVERY for argument in node.args)
+    return False
+
+
 def complaints(path: str, source: str, capabilities: set[str]) -> list[str]:
     """Return what is wrong with a module, given its path inside the package and the names of the capabilities."""
     tree = ast.parse(source)
@@ -52,6 +65,8 @@ def complaints(path: str, source: str, capabilities: set[str]) -> list[str]:
             found.append(
                 f"{path} imports {name}: a lesson knows the standard library, jax, flax, optax and orbax alone."
             )
+    if path.startswith("practice/") and any(map(hides_errors, ast.walk(tree))):  # a measurement would fail unseen
+        found.append(f"{path} hides every error: name those that are expected.")
     if path == "__init__.py" and imports(tree) != {"lazy_loader"}:
         found.append(f"{path} imports more than lazy_loader: name what is public in __init__.pyi.")
     return found
@@ -75,6 +90,7 @@ def test_the_command_line_starts_without_jax():
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
 
 
+HIDES = "hides every error: name those that are expected."
 EAGER = "imports more than lazy_loader: name what is public in __init__.pyi."
 LESSON = "a lesson knows the standard library, jax, flax, optax and orbax alone."
 
@@ -100,6 +116,8 @@ LESSON = "a lesson knows the standard library, jax, flax, optax and orbax alone.
             "audit/report.py imports nnx_state.cli: nothing may import cli.",
         ),
         ("audit/report.py", "from . import x", "audit/report.py imports ..x: write the absolute name."),
+        ("practice/a.py", "with contextlib.suppress(Exception):\n    run()", f"practice/a.py {HIDES}"),
+        ("practice/a.py", "try:\n    run()\nexcept:\n    pass", f"practice/a.py {HIDES}"),
         ("__init__.py", "import jax", f"__init__.py {EAGER}"),
         ("__init__.py", "from nnx_state.linear import Linear", f"__init__.py {EAGER}"),
     ],

@@ -24,13 +24,14 @@ def wheel(tmp_path_factory):
         yield archive
 
 
-def test_the_wheel_contains_only_the_package_and_the_pages_that_it_shows(wheel):
+def test_the_wheel_contains_only_the_package_its_start_and_the_pages_that_it_shows(wheel):
     package = ROOT / "src" / "nnx_state"
     files = [path for path in package.rglob("*") if path.is_file() and "__pycache__" not in path.parts]
     sources = {f"nnx_state/{path.relative_to(package).as_posix()}" for path in files}
-    pages = {f"nnx_state/pages/{name}.md" for name in _pages.known() if "/" in name or name == "pitfalls"}
+    pages = {f"nnx_state/pages/{name}.md" for name in _pages.known() if "/" in name}
+    pages |= {"nnx_state/pages/pitfalls/answers.json"}
     names = set(wheel.namelist())
-    assert {name for name in names if ".dist-info/" not in name} == sources | pages
+    assert {name for name in names if ".dist-info/" not in name} == sources | pages | {"nnx_state_start.py"}
     assert {Path(name).suffix for name in sources} == {".py", ".pyi", ".typed", ".toml", ".md", ".json"}
     assert any(name.endswith("licenses/LICENSE") for name in names)
 
@@ -43,7 +44,7 @@ def test_the_metadata_names_the_versions_that_we_support(wheel):
     assert "pytest" not in metadata.partition("\n\n")[0]  # a user of the package installs no tool
 
 
-@pytest.mark.parametrize("name", ["README.md", "docs/index.md", "CONTRIBUTING.md"])
+@pytest.mark.parametrize("name", ["README.md", "docs/index.md", "docs/install.md", "CONTRIBUTING.md"])
 def test_those_who_arrive_are_told_on_which_release_this_run_is(name):
     release = f"Flax {version('flax')} with JAX {version('jax')}"
     assert release in (ROOT / name).read_text("utf-8")

@@ -8,13 +8,21 @@ from .counters import Buffer, CallCounter, Scratch, persistent_state, restore_pe
 from .filters import Attribute, Exactly, paths, sizes
 from .freezing import LoRALinear, merge_lora
 from .homes import fates, kinds
+from .intermediates import Averages, activations
+from .large_models import device_bytes, make_in_blocks, residual_bytes
+from .layer_state import Carry, StatefulRNN, written
 from .linear import Linear
 from .multi_param import MultiParam, multi_param_forward
+from .optimizer_state import carry_over, hyperparameter, param_mask
 from .own_types import EMA, EmaWeight
+from .precision import cast, dtypes, rounded_away
 from .randomness import Noise, draws, reseed
 from .reading_writing import assign, replaced_variables, variable_types
+from .seeing import changes, first_not_finite
 from .sharding import ShardedLinear, run_on_devices, shardings
 from .split_merge import restore, shared, snapshot
+from .surgery import LeftOut, from_torch, load_fitting, named_state, renamed
+from .testing import differences
 from .training import grouped_optimizer, param_groups, train_step
 from .transforms import TraceCounter, unchanged
 from .vmap_scan import Stack, ensemble, member
@@ -23,11 +31,14 @@ __all__ = [
     "EMA",
     "MLP",
     "Attribute",
+    "Averages",
     "Buffer",
     "CachedAttention",
     "CallCounter",
+    "Carry",
     "EmaWeight",
     "Exactly",
+    "LeftOut",
     "Linear",
     "LoRALinear",
     "MultiParam",
@@ -36,31 +47,49 @@ __all__ = [
     "Scratch",
     "ShardedLinear",
     "Stack",
+    "StatefulRNN",
     "TraceCounter",
+    "activations",
     "assign",
+    "carry_over",
+    "cast",
+    "changes",
+    "device_bytes",
+    "differences",
     "draws",
+    "dtypes",
     "ensemble",
     "fates",
+    "first_not_finite",
+    "from_torch",
     "grouped_optimizer",
     "hidden_state",
+    "hyperparameter",
     "kinds",
     "latest_step",
+    "load_fitting",
+    "make_in_blocks",
     "member",
     "merge_lora",
     "microseconds",
     "multi_param_forward",
+    "named_state",
     "nbytes",
     "param_groups",
+    "param_mask",
     "paths",
     "persistent_state",
     "python_calls",
+    "renamed",
     "reorder_cache",
     "replaced_variables",
     "reseed",
     "reset_cache",
+    "residual_bytes",
     "restore",
     "restore_checkpoint",
     "restore_persistent",
+    "rounded_away",
     "run_on_devices",
     "save_checkpoint",
     "shardings",
@@ -70,4 +99,5 @@ __all__ = [
     "train_step",
     "unchanged",
     "variable_types",
+    "written",
 ]

@@ -11,7 +11,7 @@ class Lesson:
         slug: the word that names its page, module, test, exercise and reference.
         title: the heading of its page.
         question: the question that it answers, in Markdown.
-        needs: the slugs of the lessons that it builds on, each of which comes before it.
+        needs: the slugs of the lessons that it builds on, each of which comes before it, but not what these need too.
     """
 
     slug: str
@@ -26,8 +26,7 @@ class Lesson:
 
 
 LESSONS = (
-    Lesson("homes", "Homes", "Where does a value live?", ()),
-    Lesson("linear", "Linear", "What is the smallest layer?", ("homes",)),
+    Lesson("linear", "Linear", "What is the smallest layer, and how is it trained?"),
     Lesson("multi-param", "Param and Variable", "What is trained, and what is kept?", ("linear",)),
     Lesson(
         "reading-writing",
@@ -35,51 +34,48 @@ LESSONS = (
         "What differs between `v`, `v[...]`, `v[...] = x`, `set_value` and `self.v = x`?",
         ("multi-param",),
     ),
+    Lesson("containers", "Containers", "Why does my list of layers raise?", ("multi-param",)),
     Lesson("counters", "Counters and buffers", "How do I count calls, and keep a buffer?", ("reading-writing",)),
-    Lesson("filters", "Filters", "Which state is it?", ("multi-param",)),
-    Lesson("split-merge", "Split and merge", "Which calls share Variables, and which copy?", ("filters",)),
-    Lesson("training", "Training", "Who reads the label?", ("multi-param", "filters")),
-    Lesson("transforms", "Transforms", "Why did my loss not move?", ("multi-param", "training")),
+    Lesson("homes", "Homes", "Where does a value live?", ("containers", "counters")),
+    Lesson("filters", "Filters", "Which state is it?", ("containers",)),
+    Lesson("training", "Training", "Who reads the type?", ("counters", "filters")),
+    Lesson("transforms", "Transforms", "Why did my loss not move?", ("training",)),
+    Lesson("split-merge", "Split and merge", "Which calls share Variables, and which copy?", ("transforms",)),
+    Lesson("batch-stats", "Batch statistics", "What moves in training and must stop in evaluation?", ("transforms",)),
+    Lesson("seeing", "Seeing a model", "What do I look at when a run goes wrong?", ("split-merge", "batch-stats")),
+    Lesson("randomness", "Randomness", "Is randomness state?", ("split-merge",)),
+    Lesson("vmap-scan", "vmap and scan", "On which axis does each type of state live?", ("batch-stats", "randomness")),
+    Lesson("own-types", "Own types", "When do I make my own Variable type?", ("split-merge",)),
+    Lesson("optimizer-state", "Optimizer state", "What does an optimizer remember?", ("transforms",)),
+    Lesson("precision", "Precision", "In which dtype is it kept, and in which is it computed?", ("optimizer-state",)),
+    Lesson("freezing", "Freezing", "How do I train part of a model?", ("batch-stats", "randomness", "own-types")),
+    Lesson("checkpoints", "Checkpoints", "Will the resumed run be bit-identical?", ("batch-stats", "randomness")),
     Lesson(
-        "batch-stats",
-        "Batch statistics",
-        "What moves in training and must stop in evaluation?",
-        ("counters", "training", "transforms"),
+        "intermediates",
+        "Metrics and intermediates",
+        "What did I measure or record, and where does it live?",
+        ("vmap-scan", "checkpoints"),
     ),
     Lesson(
-        "caches",
-        "Caches",
-        "How do I create, reset, snapshot and drop decode state?",
-        ("counters", "split-merge", "transforms"),
+        "surgery",
+        "Surgery",
+        "How do I change a model and keep what it has learned?",
+        ("checkpoints", "optimizer-state"),
     ),
+    Lesson("caches", "Caches", "How do I create, reset, snapshot and drop decode state?", ("split-merge",)),
     Lesson(
-        "own-types",
-        "Own types",
-        "When do I make my own Variable type?",
-        ("counters", "filters", "training", "transforms"),
+        "layer-state",
+        "Layers with state",
+        "What do the layers of Flax keep, and which calls write it?",
+        ("batch-stats", "randomness", "caches"),
     ),
-    Lesson("containers", "Containers", "Why does my list of layers raise?", ("filters", "transforms")),
-    Lesson("randomness", "Randomness", "Is randomness state?", ("filters", "split-merge", "transforms")),
+    Lesson("testing", "Testing modules", "How do I test a module that has state?", ("layer-state",)),
+    Lesson("sharding", "Sharding", "What happens to each type on many devices and processes?", ("checkpoints",)),
     Lesson(
-        "vmap-scan",
-        "vmap and scan",
-        "On which axis does each kind of state live?",
-        ("counters", "filters", "training", "transforms", "batch-stats", "randomness"),
+        "large-models",
+        "Large models",
+        "How do I build, cut and restore a model that fits on no single device?",
+        ("sharding",),
     ),
-    Lesson(
-        "freezing", "Freezing", "How do I train part of a model?", ("filters", "split-merge", "training", "transforms")
-    ),
-    Lesson(
-        "checkpoints",
-        "Checkpoints",
-        "Will the resumed run be bit-identical?",
-        ("counters", "filters", "split-merge", "training", "transforms", "batch-stats", "randomness"),
-    ),
-    Lesson(
-        "sharding",
-        "Sharding",
-        "What happens to each kind on many devices and processes?",
-        ("training", "transforms", "checkpoints"),
-    ),
-    Lesson("cost", "Cost", "What does state cost?", ("split-merge", "transforms", "caches", "own-types", "vmap-scan")),
+    Lesson("cost", "Cost", "What does state cost?", ("vmap-scan", "own-types", "caches")),
 )

@@ -11,8 +11,8 @@ def dotted(path: tuple[Any, ...]) -> str:
     return ".".join(map(str, path))
 
 
-def leaves(node: nnx.Module | nnx.State[Any, Any]) -> Iterator[tuple[str, Any]]:
-    """Yield each path of a module or a State, as text, with its Variable or bare array."""
+def leaves(node: nnx.Pytree | nnx.State[Any, Any]) -> Iterator[tuple[str, Any]]:
+    """Yield each path of a module, an optimizer or a State, as text, with its Variable or bare array."""
     state = node if isinstance(node, nnx.State) else nnx.state(node)
     for path, leaf in nnx.to_flat_state(state):
         yield dotted(path), leaf

@@ -60,7 +60,7 @@ class RunningNorm(nnx.Module):
 
     With `nnx.StateAxes` each of several batches has averages of its own, while the Params are shared:
 
-    ```python
+    ```{.python .fresh}
     import jax.numpy as jnp
     from flax import nnx
 

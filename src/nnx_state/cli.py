@@ -7,17 +7,16 @@ import json
 import os
 import signal
 import sys
+import threading
 from collections.abc import Iterable
 from pathlib import Path
+from types import ModuleType
 from typing import Annotated, TextIO
 
 import typer
-from rich.console import Console
-from rich.markdown import Markdown
 
 from nnx_state import _pages
 from nnx_state._outcome import COULD_NOT_RUN, DONE, Outcome, RefusedError
-from nnx_state.claims import verbs as claims_verbs
 from nnx_state.practice import verbs
 
 INTERRUPTED = 130  # the exit code after Ctrl-C, as shells give it
@@ -48,7 +47,9 @@ def list_all(form: As = Format.TEXT) -> None:
 @practice.command()
 def start(
     slug: Annotated[str, typer.Argument(metavar="[SLUG]", help="The exercise; by default the next one.")] = "",
-    folder: Annotated[Path, typer.Argument(metavar="[DIR]", help="Where the file is written.")] = Path(),
+    folder: Annotated[
+        Path, typer.Argument(metavar="[DIR]", help="Where the file is written.", readable=False)
+    ] = Path(),
     form: As = Format.TEXT,
 ) -> None:
     """Write the file to begin with, and show the problem."""
@@ -58,7 +59,7 @@ def start(
 @practice.command()
 def check(
     file: Annotated[
-        Path | None, typer.Argument(metavar="[FILE]", help="The attempt; by default the one begun.")
+        Path | None, typer.Argument(metavar="[FILE]", help="The attempt; by default the one begun.", readable=False)
     ] = None,
     slug: Annotated[str, typer.Option("--exercise", metavar="SLUG", help="For a file of another name.")] = "",
     form: As = Format.TEXT,
@@ -67,12 +68,14 @@ def check(
 
     Exit codes: 0 it passed, 1 not yet, 2 there is no verdict, or it could not be told.
     """
+    if _perhaps_terminal():
+        threading.Thread(target=_import_rich, daemon=True).start()  # it is needed when the verdict is there
     _say_all(verbs.check(file, slug), form)
 
 
 @practice.command()
 def watch(
-    folder: Annotated[Path, typer.Argument(metavar="[DIR]", help="Where your attempts are.")] = Path(),
+    folder: Annotated[Path, typer.Argument(metavar="[DIR]", help="Where your attempts are.", readable=False)] = Path(),
     form: As = Format.TEXT,
 ) -> None:
     """Grade each attempt when it is saved, and go on when it passes. Ctrl-C ends."""
@@ -120,7 +123,69 @@ def claims(
     A release without published verdicts is compared with the nearest one. Exit codes: 0 all as published, 1 some
     differ, 2 it could not be run.
     """
+    from nnx_state.claims import verbs as claims_verbs  # what the other verbs need not wait for
+
     _say_while_told(claims_verbs.check(names or [], topic, jobs, every), form)
+
+
+@app.command()
+def explain(
+    what: Annotated[
+        list[str] | None, typer.Argument(metavar="[TEXT|FILE]", help="What to explain; by default what is piped in.")
+    ] = None,
+    form: As = Format.TEXT,
+) -> None:
+    """Explain a traceback, a warning, or a symptom in your own words.
+
+    python train.py 2>&1 | nnx-state explain
+
+    What comes through the pipe is shown as it comes. Exit codes: 0 it is known, 1 it is not, 2 it could not be read.
+    """
+    from nnx_state.answers import verbs as answers_verbs  # what the other verbs need not wait for
+
+    through = sys.stdout if form is Format.TEXT else sys.stderr
+    _say(answers_verbs.explain(what or [], through.buffer), form)
+
+
+class AuditFormat(enum.StrEnum):
+    """How an audit is written."""
+
+    TEXT = "text"
+    JSON = "json"
+    GITHUB = "github"
+
+
+@app.command()
+def audit(
+    target: Annotated[
+        str, typer.Argument(metavar="[TARGET]", help="The model: package.module:callable, or file.py:callable.")
+    ] = "",
+    inputs: Annotated[str, typer.Option(metavar="TARGET", help="What it is called with: a tuple, or a function.")] = "",
+    select: Annotated[list[str] | None, typer.Option(metavar="RULE", help="Ask this rule alone; repeat it.")] = None,
+    ignore: Annotated[list[str] | None, typer.Option(metavar="RULE", help="Leave this rule out; repeat it.")] = None,
+    list_rules: Annotated[bool, typer.Option("--list-rules", help="Show what is looked for.")] = False,
+    rule: Annotated[str, typer.Option("--explain", metavar="RULE", help="Show the page of a rule.")] = "",
+    form: Annotated[
+        AuditFormat, typer.Option("--format", help="text, json, or annotations of GitHub.")
+    ] = AuditFormat.TEXT,
+) -> None:
+    """Tell what is wrong with the state of your own model, with the line that made it.
+
+    nnx-state audit my_project.models:build --inputs my_project.models:example
+
+    Exit codes: 0 nothing was found, 1 something was, 2 the model could not be audited.
+    """
+    from nnx_state.audit import verbs as audit_verbs  # what the other verbs need not wait for
+
+    shown = Format.JSON if form is AuditFormat.JSON else Format.TEXT
+    if list_rules:
+        _say(audit_verbs.rules(), shown)
+    if rule:
+        _say(audit_verbs.explain(rule), shown)
+    if not target:
+        raise RefusedError("Nothing was given to audit: write `nnx-state audit package.module:callable`.")
+    github = form is AuditFormat.GITHUB
+    _say(audit_verbs.check(target, inputs, select or [], ignore or [], github=github), shown)
 
 
 @app.command()
@@ -165,14 +230,36 @@ def _print(outcome: Outcome, form: Format) -> bool:
         if form is Format.JSON:
             if outcome.data:
                 print(json.dumps(outcome.data), flush=True)
-        elif (console := Console()).is_terminal:
-            console.print(Markdown(outcome.text))
-            console.print()
-        else:
+        elif not (_perhaps_terminal() and _shown(outcome.text)):
             print(outcome.text, flush=True)
     except OSError:
         return _drop(sys.stdout)
     return sys.stdout is not None
+
+
+def _perhaps_terminal() -> bool:
+    """Tell whether there may be a terminal; where there is none, nothing waits for the import of Rich."""
+    said = {"FORCE_COLOR", "TTY_COMPATIBLE"} & os.environ.keys()
+    return sys.stdout is not None and (bool(said) or sys.stdout.isatty())
+
+
+def _shown(text: str) -> bool:
+    """Show Markdown with colours; return whether that can be done."""
+    console, markdown = _import_rich()
+    screen = console.Console()
+    if not screen.is_terminal:
+        return False
+    screen.print(markdown.Markdown(text))
+    screen.print()
+    return True
+
+
+def _import_rich() -> tuple[ModuleType, ModuleType]:
+    """Return what shows Markdown, which takes longer to import than most verbs take."""
+    import rich.console
+    import rich.markdown
+
+    return rich.console, rich.markdown
 
 
 def _drop(stream: TextIO) -> bool:
@@ -196,9 +283,12 @@ def _flushed(stream: TextIO | None) -> bool:
 
 def _refused(error: Exception) -> int:
     """Tell what cannot be done, and return the exit code."""
+    said = str(error)
+    if isinstance(error, OSError) and error.filename:
+        said = f"{error.filename}: {error.strerror}."
     if sys.stderr:
         with contextlib.suppress(OSError):
-            print(error, file=sys.stderr)
+            print(said, file=sys.stderr)
     return COULD_NOT_RUN
 
 

@@ -1,17 +1,13 @@
 """A stack of layers in an `nnx.List`, and a search for state that a module holds where NNX does not look."""
 
-import functools
 import itertools
-import types
-from collections import deque
-from collections.abc import Iterable
-from typing import Any
 
 import jax
 from flax import nnx
 
 from nnx_state import _checks
-from nnx_state._paths import dotted, leaves
+from nnx_state._hidden import hidden
+from nnx_state._paths import dotted
 
 __all__ = ["MLP", "hidden_state"]
 
@@ -63,8 +59,8 @@ class MLP(nnx.Module):
         Returns:
             An array of shape `(..., sizes[-1])`.
         """
-        *hidden, last = self.layers
-        for layer in hidden:
+        *inner, last = self.layers
+        for layer in inner:
             x = nnx.relu(layer(x))
         return last(x)
 
@@ -106,34 +102,4 @@ def hidden_state(model: nnx.Pytree) -> list[str]:
     if not isinstance(model, nnx.Pytree):
         given = type(model).__name__
         raise TypeError(f"model must be a module, got {given}: pass an object such as MLP(4, 2, rngs=nnx.Rngs(0)).")
-    seen = {id(leaf) for _, leaf in leaves(nnx.state(model))}
-    hidden = []
-    to_visit: list[tuple[tuple[Any, ...], Any]] = [((), model)]
-    for path, value in to_visit:  # the list grows, and keeps alive what `seen` knows by its id
-        if id(value) in seen:
-            continue
-        seen.add(id(value))
-        if isinstance(value, nnx.Variable | jax.Array):
-            hidden.append(dotted(path))
-        else:
-            to_visit += [((*path, name), part) for name, part in _parts(value)]
-    return sorted(hidden)
-
-
-def _parts(value: Any) -> Iterable[tuple[Any, Any]]:
-    """Return what a value holds, by name."""
-    match value:
-        case dict():
-            return value.items()
-        case list() | tuple() | set() | frozenset() | deque():
-            return enumerate(value)
-        case functools.partial():
-            return [("func", value.func), ("args", value.args), *value.keywords.items()]
-        case types.MethodType():
-            return [("self", value.__self__)]
-        case types.FunctionType():
-            names, cells = value.__code__.co_freevars, enumerate(value.__closure__ or ())
-            return [(names[place], cell.cell_contents) for place, cell in cells if cell != types.CellType()]  # empty
-        case type() | types.ModuleType():
-            return []  # they belong to the program
-    return vars(value).items() if hasattr(value, "__dict__") else []
+    return sorted(dotted(path) for path, _ in hidden(model))

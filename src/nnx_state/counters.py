@@ -37,7 +37,7 @@ class Buffer(nnx.Variable[Any]):
 class Scratch(nnx.Variable[Any]):
     """A Scratch is neither trained nor saved, as PyTorch's `register_buffer(..., persistent=False)` makes it.
 
-    The label alone does nothing: [`persistent_state`][nnx_state.persistent_state] leaves it out.
+    The type alone does nothing: [`persistent_state`][nnx_state.persistent_state] leaves it out.
 
     It starts with an array of any shape and dtype.
 

@@ -62,7 +62,7 @@ class LoRALinear(nnx.Module):
 
     A layer of a model is wrapped by an assignment, and all of them by `nnx.recursive_map`.
 
-    ```python
+    ```{.python .fresh}
     from flax import nnx
 
     from nnx_state import LoRALinear, paths

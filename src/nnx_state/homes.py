@@ -8,7 +8,6 @@ from typing import Any, get_args
 import jax
 import jax.numpy as jnp
 import optax
-import orbax.checkpoint as ocp
 from flax import nnx
 from jax.typing import ArrayLike
 
@@ -22,7 +21,7 @@ def kinds(model: nnx.Module) -> dict[str, str]:
     """Return the home of every value in a module, by its path.
 
     A Variable is named by its class, such as `"Param"`.
-    `"array"` is a leaf without a label: an array, or a number in `nnx.data`.
+    `"array"` is a leaf without a type of Variable: an array, or a number in `nnx.data`.
     `"static"` is what is no leaf of `nnx.state(model)`: a number, a string, a function, a tuple of these.
     As in `nnx.state`, a Variable that several attributes share has one path, the first.
 
@@ -179,6 +178,8 @@ def _abstract(model: nnx.Dict[Any]) -> str:
 
 
 def _is_restored(saved: nnx.Dict[Any], resumed: nnx.Dict[Any]) -> bool:
+    import orbax.checkpoint as ocp  # it takes half as long to import as all of NNX, and nothing else here needs it
+
     _write(resumed, 0)
     with TemporaryDirectory() as folder, ocp.StandardCheckpointer() as orbax:
         # Orbax refuses an empty state, so that the loss goes with it. The restore waits for the save.

@@ -93,7 +93,7 @@ class EMA(nnx.Module):
 
     `nnx.EMA` keeps the dtype of the weights, and so the average of a bfloat16 weight may stand still.
 
-    ```python
+    ```{.python .fresh}
     import jax.numpy as jnp
     from flax import nnx
 

@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
+from nnx_state._bits import inside
 from nnx_state._paths import leaves
 from nnx_state._specs import described, spec
 
@@ -155,6 +156,6 @@ def _places(path: str, leaf: Any) -> set[tuple[jax.Device, int]]:
                 f"buffers can be compared of jax.Arrays with values, got {type(value).__name__} at {path}: "
                 "call shared outside of traced functions."
             )
-        array = jax.random.key_data(value) if jnp.issubdtype(value.dtype, jax.dtypes.prng_key) else value
+        array = inside(value)
         places |= {(shard.device, shard.data.unsafe_buffer_pointer()) for shard in array.addressable_shards}
     return places

@@ -6,10 +6,10 @@ from collections.abc import Callable
 from typing import Any, Generic, ParamSpec, TypeVar
 
 import jax
-import jax.numpy as jnp
 from flax import nnx
 
 from nnx_state import _checks
+from nnx_state._bits import bits
 from nnx_state._paths import dotted, leaves
 
 __all__ = ["TraceCounter", "unchanged"]
@@ -118,19 +118,7 @@ def unchanged(before: Any, model: Any, only: nnx.filterlib.Filter = nnx.Param) -
     shared = sorted(path for path in new if isinstance(new[path], nnx.Variable) and old[path] is new[path])
     if shared:
         raise ValueError(f"before must be a copy, got the model's own {shared}: take nnx.clone(model) before the step.")
-    return sorted(path for path in new if _bits(old[path]) == _bits(new[path]))
-
-
-def _bits(leaf: Any) -> list[tuple[tuple[int, ...], Any, bytes]]:
-    """Return what tells two leaves apart, NaNs included; a random key gives the numbers inside."""
-    found = []
-    for value in jax.tree.leaves(leaf):  # one, unless a Variable holds a tree
-        if isinstance(value, jax.core.Tracer):
-            raise TypeError("unchanged must read numbers, got a traced model: call it outside of jit.")
-        array = value if hasattr(value, "dtype") else jnp.asarray(value)
-        numbers = jax.random.key_data(array) if jnp.issubdtype(array.dtype, jax.dtypes.prng_key) else array
-        found.append((array.shape, array.dtype, jax.device_get(numbers).tobytes()))
-    return found
+    return sorted(path for path in new if bits(old[path], "unchanged") == bits(new[path], "unchanged"))
 
 
 def _describe(arguments: dict[str, Any]) -> dict[str, Any]:
