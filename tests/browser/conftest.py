@@ -6,7 +6,9 @@ import os
 import shutil
 import threading
 from collections.abc import Callable, Iterator
+from http import HTTPStatus
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, expect, sync_playwright
@@ -44,10 +46,21 @@ def chromium() -> str:
 
 
 class Handler(SimpleHTTPRequestHandler):
-    """Serves files and keeps quiet about it."""
+    """Serves files, the page for what is missing where nothing is, as hosts do, and keeps quiet about it."""
 
     def log_message(self, *_: object) -> None:
         pass
+
+    def send_error(self, code: int, *details: str | None) -> None:
+        if code != HTTPStatus.NOT_FOUND:
+            super().send_error(code, *details)
+            return
+        page = (Path(self.directory) / "404.html").read_bytes()
+        self.send_response(code)
+        self.send_header("Content-Type", "text/html; charset=utf-8")
+        self.send_header("Content-Length", str(len(page)))
+        self.end_headers()
+        self.wfile.write(page)
 
 
 @pytest.fixture(scope="session")

@@ -3,15 +3,13 @@
 // Colours are measured on one of all texts that are alike: they take most of the time, and axe says the same of each.
 axe.configure({ rules: [{ id: 'color-contrast', selector: '[data-measured], input, select, textarea' }] })
 
+// The rules that ask for colours, sizes or what can be scrolled.
+const OF_A_LOOK = ['color-contrast', 'link-in-text-block', 'scrollable-region-focusable']
+
 window.look = {
   // Open every fold, so that the whole page is in sight.
   reveal() {
     for (const fold of document.querySelectorAll('details')) fold.open = true
-  },
-
-  // Tell whether the theme has given each block of Python in sight its button.
-  hasButtons() {
-    return blocks().filter(inSight).every(buttonOf)
   },
 
   // Press the button of each block of Python, and return what the clipboard holds then; null for a block out of sight.
@@ -29,6 +27,16 @@ window.look = {
     return texts
   },
 
+  // Return what "Copy all up to here" would copy for each block of Python; null where there is nothing above to copy.
+  // That the clipboard gets it is seen where one is pasted.
+  programs() {
+    return blocks().map((block) => {
+      const button = block.querySelector('.bar__all')
+      button?.click()
+      return button?.getAttribute('data-clipboard-text') ?? null
+    })
+  },
+
   // Axe takes minutes for what is alike: it sees two topics of claims, and each kind of token in code once a page.
   thin() {
     document.querySelectorAll('.claims tbody:nth-of-type(n+3)').forEach((topic) => topic.remove())
@@ -44,18 +52,20 @@ window.look = {
     return document.documentElement.scrollWidth - window.innerWidth
   },
 
-  // Return what axe finds wrong with a page as it is now: each rule with the first of its places.
-  async faults() {
+  // Return what axe finds wrong with a page as it is now: each rule with the first of its places. What a look cannot
+  // change, such as names, roles and their order, needs to be asked in one look only.
+  async faults({ ofTheLookAlone = false } = {}) {
     for (const animation of document.getAnimations()) animation.finish() // a colour on its way is none to measure
     for (const old of document.querySelectorAll('[data-measured]')) delete old.dataset.measured
     for (const element of unlike(textsInSight())) element.dataset.measured = ''
-    const { violations } = await axe.run({ resultTypes: ['violations'] })
+    const chosen = ofTheLookAlone ? { runOnly: OF_A_LOOK } : {}
+    const { violations } = await axe.run({ resultTypes: ['violations'], ...chosen })
     return violations.map(({ id, nodes }) => `${id}: ${nodes.length} times, first ${nodes[0].html}`)
   },
 }
 
 function blocks() {
-  return [...document.querySelectorAll('.language-python.highlight:has(> pre)')]
+  return [...document.querySelectorAll('.language-python.highlight:has(> .bar)')]
 }
 
 function inSight(element) {
@@ -63,7 +73,7 @@ function inSight(element) {
 }
 
 function buttonOf(block) {
-  return block.querySelector('.md-code__button')
+  return block.querySelector('.bar__copy')
 }
 
 // Click a button where a mouse would meet it, which may be on what covers it.

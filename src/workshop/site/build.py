@@ -1,6 +1,7 @@
 """Build the site: ``python -m workshop.site.build``, with the options of ``mkdocs build``; a warning is an error.
 
-MkDocs makes the HTML; its Markdown and ``llms.txt`` are written beside it. ``mkdocs serve`` does without these.
+MkDocs makes the HTML; its Markdown and ``llms.txt`` are written beside it, and what no page uses is taken out of styles
+and scripts. ``mkdocs serve`` does without these.
 """
 
 import argparse
@@ -10,7 +11,7 @@ from pathlib import Path
 
 from mkdocs.config import load_config
 
-from workshop.site import markdown
+from workshop.site import lighter, markdown
 
 
 def main() -> int:
@@ -23,6 +24,7 @@ def main() -> int:
     if code := subprocess.run([*command, *others], check=False).returncode:
         return code
     markdown.publish(load_config(), arguments.site_dir)
+    lighter.lighten(arguments.site_dir)
     return 0
 
 

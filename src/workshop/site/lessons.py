@@ -1,39 +1,46 @@
 """What a lesson's page says of its place among the lessons, the table of them all, and the links to the first.
 
-The heading, what it takes and needs, and the link to the next lesson are written into the page; the rest is its own.
+The heading, what it takes and needs, and the steps that follow it are written into the page; the rest is its own.
 """
 
 import itertools
 import json
 import math
 import re
+from pathlib import Path
 
 from nnx_state._lessons import LESSONS, Lesson
 from workshop.pages import PYTHON_FENCES, fences, prose
-from workshop.site import tables
+from workshop.site import tables, terms, ways
 from workshop.site.tree import Tree
 
 INDEX = "docs/lessons/index.md"
 HOME = "docs/index.md"
-LAST = "Next: [find a pitfall](../pitfalls.md)."
-MADE = "# These two lines, the heading and the last line of the page are written by `python noxfile.py generate`."
-_PAGE = re.compile(r"---\n(?P<matter>.*?)---\n\n# [^\n]*\n(?P<body>.*?)\n*(?:\nNext[^\n]*)?\n", re.DOTALL)
+LAST = "[Pitfalls](../pitfalls/index.md). What went wrong, and why?"
+MADE = "# What follows here, the heading and what stands below Next are written by `python noxfile.py generate`."
+_MADE = ("minutes:", "needs:", "lesson:", "subtitle:", "tags:")
+_PAGE = re.compile(r"---\n(?P<matter>.*?)---\n\n# [^\n]*\n(?P<body>.*?)\n*(?:\n## Next\n.*|\nNext[^\n]*)?\n", re.DOTALL)
 _FIRST = re.compile(r"(\[Start with the first lesson\])\([^)]*\)")
 _TITLES = {lesson.slug: lesson.title for lesson in LESSONS}
 
 
 def make(tree: Tree) -> None:
-    """Make the page of each lesson that has one, the table of the index, and the links to the first lesson.
+    """Make the page of each lesson that has one, what the index lists, and the links to the first lesson.
 
     Raises:
-        ValueError: If a page does not begin as pages do.
+        ValueError: If a page does not begin as pages do, or a way leaves out what it needs.
     """
+    times = {}
     rows = ["| Lesson | The question | Minutes | After |", "|---|---|---|---|"]
     for number, (lesson, following) in enumerate(itertools.zip_longest(LESSONS, LESSONS[1:]), start=1):
         if tree.has(path := address(lesson)):
             tree.make(path, page(path, tree.read(path), lesson, following))
-            rows.append(row(number, lesson, minutes(tree.read(path))))
+            times[lesson] = minutes(tree.read(path))
+            rows.append(row(number, lesson, times[lesson]))
     tables.fill(tree, INDEX, "\n".join(rows))
+    tables.fill(tree, INDEX, ways.listed(ways.WAYS, times), "list of ways")
+    pages = [terms.Page(path, tree.read(path)) for path in map(address, times)]
+    tables.fill(tree, INDEX, terms.table(terms.first_places(pages)), "list of terms")
     for path, folder in {INDEX: "", HOME: "lessons/"}.items():
         tree.make(path, _FIRST.sub(rf"\1({folder}{LESSONS[0].slug}.md)", tree.read(path)))
 
@@ -41,6 +48,16 @@ def make(tree: Tree) -> None:
 def address(lesson: Lesson) -> str:
     """Return the path of a lesson's page."""
     return f"docs/lessons/{lesson.slug}.md"
+
+
+def on_the_path(root: Path) -> list[terms.Page]:
+    """Return the pages of the lessons in the order in which they are read.
+
+    Args:
+        root: the folder that holds `docs`.
+    """
+    paths = [address(lesson) for lesson in LESSONS if (root / address(lesson)).exists()]
+    return [terms.Page(path, (root / path).read_text("utf-8")) for path in paths]
 
 
 def page(path: str, text: str, lesson: Lesson, following: Lesson | None) -> str:
@@ -59,12 +76,43 @@ def page(path: str, text: str, lesson: Lesson, following: Lesson | None) -> str:
     if not found:
         fix = f"write front matter, an empty line and `# {lesson.title}`"
         raise ValueError(f"{path}: it begins otherwise than a lesson. What to do: {fix}.")
-    link = f"Next lesson: [{following.title}]({following.slug}.md)." if following else LAST
-    body = f"# {lesson.title}\n{found['body']}\n\n{link}\n"
-    own = [line for line in found["matter"].splitlines() if not line.startswith((MADE, "minutes:", "needs:"))]
-    needs = json.dumps({slug: _TITLES[slug] for slug in lesson.needs}, ensure_ascii=False)
-    matter = "\n".join([*own, MADE, f"minutes: {minutes(body)}", f"needs: {needs}"])
+    exercise = f"[Exercise: {lesson.title}](../exercises/{lesson.slug}.md). Write it, and have each mistake named."
+    body = f"# {lesson.title}\n{found['body']}\n\n{steps(exercise, onward(following))}"
+    lines = found["matter"].splitlines()
+    own = [line for line in lines if "python noxfile.py generate" not in line and not line.startswith(_MADE)]
+    made = {
+        "minutes": minutes(body),
+        "needs": {slug: _TITLES[slug] for slug in lesson.needs},
+        "lesson": place(lesson),
+        "subtitle": lesson.question.replace("`", ""),  # the navigation shows it below the title
+        "tags": [lesson.question.replace("`", "")],  # and the search finds the lesson by it
+    }
+    told = [f"{name}: {json.dumps(value, ensure_ascii=False)}" for name, value in made.items()]
+    matter = "\n".join([*own, MADE, *told])
     return f"---\n{matter}\n---\n\n{body}"
+
+
+def place(lesson: Lesson) -> str:
+    """Return which one it is of all lessons, such as `3 of 19`."""
+    return f"{LESSONS.index(lesson) + 1} of {len(LESSONS)}"
+
+
+def steps(first: str, second: str) -> str:
+    """Return the end of a page: two steps, each a link and what it leads to, in Markdown."""
+    return f"## Next\n\n1. {first}\n2. {second}\n"
+
+
+def onward(following: Lesson | None, folder: str = "") -> str:
+    """Return the step to the next lesson; after the last one it leads elsewhere.
+
+    Args:
+        following: the lesson that comes next.
+        folder: the way to the folder of the lessons, such as `../lessons/`.
+    """
+    if following is None:
+        return LAST
+    number = LESSONS.index(following) + 1
+    return f"[Lesson {number}: {following.title}]({folder}{following.slug}.md). {following.question}"
 
 
 def minutes(page: str) -> int:

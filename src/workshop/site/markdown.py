@@ -1,12 +1,13 @@
 """The Markdown of each page beside its HTML, and ``llms.txt``, which lists it: for those who ask a language model.
 
-A page at ``lessons/linear/`` has its Markdown at ``lessons/linear/index.md``. It is the source, with two changes that
-let it be read by itself: links are addresses, and where the page shows a module stands the module's source.
+A page at ``lessons/linear/`` has its Markdown at ``lessons/linear/index.md``. It is the source, with three changes that
+let it be read by itself: links are addresses, figures are told in words, and where the page shows a module stands the
+module's source.
 """
 
 import importlib.util
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from posixpath import normpath
@@ -17,6 +18,7 @@ from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.utils.meta import get_data
 
 from nnx_state._addresses import address
+from nnx_state._pages import in_words
 
 _FENCE = re.compile(r"(^`{3,}.*?^`{3,}$)", re.DOTALL | re.MULTILINE)
 _LINK = re.compile(r"\]\(([^):\s]+\.(?:md|py))([?#][^)\s]*)?\)")
@@ -108,8 +110,13 @@ def standalone(text: str, source: str, site_url: str, shown: dict[str, str]) -> 
         return f"]({site_url}{address(shown[max(modules, key=len)])}index.md)" if modules else "]"
 
     def rewritten(prose: str) -> str:
-        return _SHOWN.sub(_module, _NAME.sub(named, _LINK.sub(absolute, prose)))
+        return _SHOWN.sub(_module, _NAME.sub(named, _LINK.sub(absolute, in_words(prose))))
 
+    return outside_of_code(text, rewritten)
+
+
+def outside_of_code(text: str, rewritten: Callable[[str], str]) -> str:
+    """Return Markdown with what stands between its blocks of code rewritten: `made[name]()` in one is no link."""
     return "".join(part if _FENCE.fullmatch(part) else rewritten(part) for part in _FENCE.split(text))
 
 

@@ -1,8 +1,11 @@
 """The page of each exercise, made from what the command line shows too."""
 
 import re
+from itertools import zip_longest
 
+from nnx_state._lessons import LESSONS
 from nnx_state.practice.exercises import Exercise, exercises
+from workshop.site import lessons
 from workshop.site.tree import Tree
 
 NEEDED = ("statement.md", "solution.py", "diagnoses.toml")
@@ -53,10 +56,15 @@ def page(exercise: Exercise) -> str:
     mistakes = exercise.mistakes()
     listed = "\n".join(f"- [{mistake.headline}](../{mistake.lesson})" for mistake in mistakes)
     answers = ANSWERS.format(solution=exercise.solution, count=len(mistakes), mistakes=listed)
-    matter = matter.replace("\n---\n", "\nsearch:\n  boost: 0.5\n---\n", 1)  # a lesson comes before its exercise
+    order = zip_longest(LESSONS, LESSONS[1:])
+    lesson, following = next((one, after) for one, after in order if one.slug == exercise.slug)
+    # a lesson comes before its exercise in the search; the footer would lead from exercise to exercise
+    made = f"search:\n  boost: 0.5\nlesson: {lessons.place(lesson)}\nhide: [footer]"
+    matter = matter.replace("\n---\n", f"\n{made}\n---\n", 1)
     heading = f"# Exercise: {exercise.title}"
-    back = f"Back to the lesson: [{exercise.title}](../lessons/{exercise.slug}.md)."
-    return f"{matter}\n{heading}\n\n{before}{commands}\n{problem}{answers}{by_hand}\n{back}\n"
+    back = f"[Lesson: {exercise.title}](../lessons/{exercise.slug}.md). What you need, explained once more."
+    steps = lessons.steps(back, lessons.onward(following, "../lessons/"))
+    return f"{matter}\n{heading}\n\n{before}{commands}\n{problem}{answers}{by_hand}\n{steps}"
 
 
 def parts(exercise: Exercise) -> tuple[str, str, str, str]:

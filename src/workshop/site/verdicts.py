@@ -1,7 +1,8 @@
 """The pages of claims: the index with its counts, and a page for each topic.
 
-A topic has a table with a row for each claim and a column for each release, the newest first, and the functions that
-ran. The search on the index reads the data that `verdict_data` makes.
+A topic has a table with a row for each claim and a column for each run of releases that agree, the newest first, and
+the functions that ran. Each row begins with what the last change means for a program, and with what to write. The
+search on the index reads the data that `verdict_data` makes.
 """
 
 import html
@@ -15,25 +16,45 @@ from nnx_state._addresses import address
 from nnx_state.claims import published
 from nnx_state.claims.published import Column
 from nnx_state.claims.registry import CRASHED, DIFFERS, HOLDS, NOT_APPLICABLE, TOPICS, Claim, Verdict, claims
-from workshop.site import tables
+from workshop.pitfalls import FOLDER, entries
+from workshop.site import consequences, tables
+from workshop.site.consequences import Remedy
 from workshop.site.tree import Tree
 
 TOOLS = ("compat", "registry")  # what the topics are written with
+RELEASE = "docs/assets/overrides/partials/release.html"  # the newest release, which printed pages name
 MODULES = (*TOPICS, *TOOLS)  # each has a page of its own, in this order
 MARKS = {HOLDS: "✓", DIFFERS: "✗", NOT_APPLICABLE: "○", CRASHED: "!"}
 KINDS = (HOLDS, DIFFERS, NOT_APPLICABLE)
+INSTEAD = "instead"  # the consequence of a statement that has been false on every release
+IN_TREE_MODE = "in tree mode"
+ROOM = {"few": 5, "some": 7, "many": 99}  # by how many columns a table has, it needs so much room beside the claims
+LINKED = {
+    "lessons": "the lesson",
+    "exercises": "the exercise",
+    "pitfalls": "Pitfalls",
+    "upgrading": "Upgrading",
+    "coming-from": "the page for those who come from there",
+    "reference": "the reference",
+    "claims": "the claim",
+    "cheat-sheet": "the cheat sheet",
+    "index": "the first page",
+    "notebooks": "the notebook",
+}
 _TOPIC = """\
 ---
 description: "{plain}: claims about Flax NNX state, run on releases {first} to {last}, and the functions that ran."
 search:
   exclude: true
+topic: true
 hide: [toc]
 ---
 
 # {title}
 
-{count} [claims](index.md), each a function that ran on every release below: {marks}.
-*What happened* tells where it was otherwise; {elsewhere}the functions stand [below the table](#what-ran).
+{count} [claims](index.md), each a function that ran on every release from {first} to {last}: {marks}.
+A mark is red where the code of the claim raises, and amber where it warns; releases that agree share a column.
+*What happened* tells the rest; {elsewhere}the functions stand [below the table](#what-ran).
 
 {table}
 
@@ -70,12 +91,14 @@ search:
 
 
 def make(tree: Tree) -> None:
-    """Make the table of topics in the index, and the pages of topics and tools."""
+    """Make the table of topics in the index, the pages of topics and tools, and the name of the newest release."""
     _, columns = published.load()
     measured = {name: column for name, column in reversed(columns.items()) if not column.failed}
+    remedies = consequences.remedies(entries(tree.root / FOLDER))
+    tree.make(RELEASE, f"{next(name for name in measured if ' ' not in name)}\n")
     tables.fill(tree, "docs/claims/index.md", index(measured))
     for module in TOPICS:
-        tree.make(f"docs/claims/{address_of(module)}.md", topic(module, measured))
+        tree.make(f"docs/claims/{address_of(module)}.md", topic(module, measured, remedies))
     for module in TOOLS:
         title = heading(module)
         tree.make(f"docs/claims/{address_of(module)}.md", _TOOL.format(title=title, plain=plain(title), module=module))
@@ -114,9 +137,8 @@ def _form(columns: dict[str, Column]) -> str:
 <div>{text}</div>
 {chr(10).join(fields)}
 <button type="reset" class="md-button">Show none</button>
-<p role="status"></p>
 </form>
-<div class="claims__found" data-search-exclude></div>"""
+<div class="claims__found" id="found" tabindex="-1" data-search-exclude><p role="status"></p></div>"""
 
 
 def _field(name: str, title: str, options: list[tuple[str, str]], empty: str = "none") -> str:
@@ -127,12 +149,13 @@ def _field(name: str, title: str, options: list[tuple[str, str]], empty: str = "
     return f"<div>{label}{control}{choices}</select></div>"
 
 
-def topic(module: str, columns: dict[str, Column]) -> str:
+def topic(module: str, columns: dict[str, Column], remedies: list[Remedy]) -> str:
     """Return the page of a topic, in Markdown.
 
     Args:
         module: its module, such as `plain_arrays`.
         columns: the verdicts by release, the newest first.
+        remedies: what the entries of the pitfalls page say to write.
     """
     title, listed = heading(module), of_topic(module)
     releases = [name for name in columns if " " not in name]
@@ -145,19 +168,24 @@ def topic(module: str, columns: dict[str, Column]) -> str:
         last=releases[0],
         count=len(listed),
         marks=", ".join(f"{MARKS[kind]} {kind}" for kind in KINDS),
-        elsewhere="some are others on another Python, which it tells too; " if others else "",
-        table=table(listed, columns),
+        elsewhere="some claims fare otherwise on another Python, which it tells too; " if others else "",
+        table=table(listed, columns, remedies),
         module=module,
     )
 
 
-def table(listed: list[Claim], columns: dict[str, Column]) -> str:
-    """Return a table as HTML: a row for each claim, a column for each release, the verdicts as marks with words."""
-    heads = "".join(f'<th scope="col">{_wrapped(name)}</th>' for name in columns)
-    rows = "\n".join(_row(claim, columns) for claim in listed)
+def table(listed: list[Claim], columns: dict[str, Column], remedies: list[Remedy]) -> str:
+    """Return a table as HTML: a row for each claim, a column for each run of releases that agree on all of them."""
+    groups = list(consequences.groups(listed, columns))
+    heads = "".join(
+        f'<th scope="col" data-releases="{html.escape("|".join(group))}">{_head(group)}</th>' for group in groups
+    )
+    rows = "\n".join(_row(claim, columns, groups, remedies) for claim in listed)
+    room = next(name for name, most in ROOM.items() if len(groups) <= most)
     return f"""\
-<div class="claims" role="region" aria-label="Claims and verdicts" tabindex="0" data-search-exclude>
+<div class="claims claims--{room}" data-search-exclude>
 <table class="claims__table">
+<caption>Verdicts, the newest release first</caption>
 <thead><tr><th scope="col">Claim</th>{heads}</tr></thead>
 <tbody>
 {rows}
@@ -166,13 +194,15 @@ def table(listed: list[Claim], columns: dict[str, Column]) -> str:
 </div>"""
 
 
-def _wrapped(column: str) -> str:
-    """Return the name of a column in two lines where it names a mode."""
-    release, _, mode = column.partition(" ")
+def _head(group: list[str]) -> str:
+    """Return the releases of a column in two lines, or a release and its mode."""
+    if len(group) > 1:
+        return f"{group[-1]}<br>to {group[0]}"
+    release, _, mode = group[0].partition(" ")
     return f"{release}<br>{mode}" if mode else release
 
 
-def _row(claim: Claim, columns: dict[str, Column]) -> str:
+def _row(claim: Claim, columns: dict[str, Column], groups: list[list[str]], remedies: list[Remedy]) -> str:
     missing = Verdict(CRASHED, "not measured")
     verdicts = {name: column.verdicts.get(claim.name, missing) for name, column in columns.items()}
     said = "".join(_happened(span, one) for span, one in spans(verdicts))
@@ -187,23 +217,65 @@ def _row(claim: Claim, columns: dict[str, Column]) -> str:
         f'<a href="#nnx_state.claims.{claim.topic}.{claim.check.__name__}">source</a>'
     )
     taught = "" if claim.source == "ours" else f"Said by {html.escape(claim.source)}. "
-    marks = "".join(_cell(name, one) for name, one in verdicts.items())
+    marks = "".join(_cell(claim, group, verdicts) for group in groups)
     return (
         f'<tr id="{claim.name}"><th scope="row"><p><a href="#{claim.name}" class="claims__self">'
-        f"{rich(claim.statement)}</a></p>"
+        f"{rich(claim.statement)}</a></p>{''.join(_consequences(claim, verdicts, columns, remedies))}"
         f'<p class="claims__short">{short}</p>'
         f"<details><summary>What happened</summary><ul>{said}</ul><p>{taught}{links}</p></details></th>{marks}</tr>"
     )
+
+
+def _consequences(
+    claim: Claim, verdicts: dict[str, Verdict], columns: dict[str, Column], remedies: list[Remedy]
+) -> Iterator[str]:
+    """Yield what the last change means, or what happens in the place of the statement; and what tree mode changes."""
+    releases = {name: column for name, column in columns.items() if " " not in name}
+    newest = verdicts[next(iter(releases))]
+    if change := consequences.last_change(claim, releases):
+        kind, since, before = change
+        told = f": {newest.said}" if newest.said else f"; before: {before.said}" if before.said else ""
+        yield _consequence(claim, kind, f"since {since}{told}", newest, remedies)
+    elif newest.verdict == DIFFERS:
+        yield _consequence(claim, INSTEAD, newest.said, newest, remedies)
+    for name in columns.keys() - releases.keys():
+        if kind := consequences.consequence(claim, newest, verdicts[name]):
+            told = f": {verdicts[name].said}" if verdicts[name].said else ""
+            yield _consequence(claim, kind, f"{IN_TREE_MODE}{told}", verdicts[name], remedies)
+
+
+def _consequence(claim: Claim, kind: str, told: str, one: Verdict, remedies: list[Remedy]) -> str:
+    write = ""
+    if kind in consequences.BAD or (kind == INSTEAD and consequences.outcome(claim, one) == consequences.RAISES):
+        write = _write(claim, one, remedies, tree_mode=told.startswith(IN_TREE_MODE))
+    shown = f'<b class="claims__is-{kind.replace(" ", "-")}">{kind}</b> {rich(told)}'
+    return f'<p class="claims__change">{shown}{write}</p>'
+
+
+def _write(claim: Claim, one: Verdict, remedies: list[Remedy], *, tree_mode: bool) -> str:
+    """Return what to write: the fix of a pitfall where one is known, or else where the page of the claim shows it."""
+    if found := consequences.remedy(claim, one, remedies):
+        link = f'<a href="../../pitfalls/#{found.entry.anchor}">Pitfalls</a>'
+        return f'<span class="claims__write"><b>Write</b> {rich(found.fix)} {link}</span>'
+    where, name = ("upgrading/#what-is-coming-tree-mode", "Upgrading") if tree_mode else (address(claim.lesson), "")
+    name = name or LINKED[claim.lesson.partition("/")[0].partition(".")[0]]
+    return f'<span class="claims__write"><b>Write</b> as <a href="../../{where}">{name}</a> shows.</span>'
 
 
 def _happened(span: str, one: Verdict) -> str:
     return f"<li><b>{span}</b> {one.verdict}{f': {rich(one.said)}' if one.said else ''}</li>"
 
 
-def _cell(release: str, one: Verdict) -> str:
-    kind = one.verdict.replace(" ", "-")
-    title = f' title="{html.escape(f"Flax {release}: {one.said}")}"' if one.said else ""
-    return f'<td class="claims__{kind}"{title}><i aria-hidden="true">{MARKS[one.verdict]}</i><b>{one.verdict}</b></td>'
+def _cell(claim: Claim, group: list[str], verdicts: dict[str, Verdict]) -> str:
+    """Return a cell: its mark says whether the statement is true, its colour what the code does."""
+    one, said = verdicts[group[0]], {verdicts[name].said for name in group}
+    kind, done = one.verdict.replace(" ", "-"), consequences.outcome(claim, one)
+    loud = done in (consequences.RAISES, consequences.WARNS)
+    title = f' title="{html.escape(one.said)}"' if one.said and len(said) == 1 else ""
+    classes = f"claims__{kind} claims__{done}" if loud else f"claims__{kind}"
+    does = f"<b>, {done}</b>" if loud else ""
+    mark = f'<i aria-hidden="true">{MARKS[one.verdict]}</i>'
+    return f'<td class="{classes}"{title}>{mark}<b>{one.verdict}</b>{does}</td>'
 
 
 def spans(verdicts: dict[str, Verdict]) -> Iterator[tuple[str, Verdict]]:
