@@ -197,6 +197,12 @@ def grading(session: nox.Session) -> None:
 
 
 @nox.session
+def fuzz(session: nox.Session) -> None:
+    """Edit attempts at random, and let programs take turns or fail at each call; ``-- --help`` says how to choose."""
+    run(session, "workshop.fuzzing", *session.posargs)
+
+
+@nox.session
 def mistake(session: nox.Session) -> None:
     """Show a wrong attempt whole with its diagnosis, ``-- SLUG NAME``; draft a new one, ``-- SLUG --draft FILE``."""
     run(session, "workshop.mistakes", *session.posargs)
@@ -212,6 +218,18 @@ def trial(session: nox.Session) -> None:
 def matrix(session: nox.Session) -> None:
     """Run all claims on every release of Flax that matters; ``-- --help`` says what else it can do."""
     run(session, "workshop.releases.matrix", *session.posargs)
+
+
+@nox.session
+def pastes(session: nox.Session) -> None:
+    """Record what terminals show where the programs of the pitfalls raise; ``-- docs/lessons/linear.md`` for some."""
+    run(session, "workshop.pastes", *session.posargs)
+
+
+@nox.session
+def statements(session: nox.Session) -> None:
+    """Add what the installed Flax NNX can raise and warn of to the list that says which entry explains it."""
+    run(session, "workshop.statements")
 
 
 @nox.session

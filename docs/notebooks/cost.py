@@ -177,11 +177,9 @@ for name in STYLES:
 for size, number in ratios.items():
     print(f"{size:4} features: nnx.jit / by hand {number:.1f}")
 print(f"1024 features, one row: nnx.jit / by hand {of_one_row:.1f}")
-slowest, fastest = times[16]["nnx.jit"], times[16]["jax.jit, arrays"]
-assert slowest > 2 * fastest
-assert slowest > 2 * times[1]["nnx.jit"]
-assert ratios[4] > 2 > ratios[1024]
-assert of_one_row > ratios[1024]
+# The times are those of the machine that built this page; the functions are the same on each.
+assert counts[16]["nnx.jit"] > 2 * counts[1]["nnx.jit"]
+assert counts[16]["nnx.jit"] > 2 * counts[16]["jax.jit, arrays"]
 assert counts[1]["jax.jit, arrays"] == counts[16]["jax.jit, arrays"]
 
 # %% [markdown]

@@ -15,7 +15,9 @@ from markdown_it.token import Token
 PYTHON_FENCES = {
     "python",
     "{.python continuation}",
+    "{.python .fresh}",
     "{.python .raises}",
+    "{.python .raises .fresh}",
     "{.python continuation .raises}",
     "{.python .torch}",
     "{.python continuation .torch}",

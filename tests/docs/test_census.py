@@ -4,7 +4,7 @@ import pytest
 
 from nnx_state._lessons import Lesson
 from workshop.census import __main__ as command
-from workshop.census import checks, claims, code, fences, lessons, made, names, pages, pitfalls
+from workshop.census import checks, claims, code, fences, lessons, made, names, pages, pitfalls, terms
 from workshop.census.repository import Repository
 
 
@@ -57,6 +57,7 @@ data no no
 static - -
 ```
 """
+PREDICTION = "Which?\n\n1. A\n2. B\n\n/// answer | Answer\n\n1. **No.** It would.\n2. **Yes.** It does.\n\n///\n"
 NAV = "".join(f"  - {name}:  # written by `python noxfile.py generate`\n" for name in pages.nav.sections())
 
 
@@ -110,29 +111,41 @@ NAV = "".join(f"  - {name}:  # written by `python noxfile.py generate`\n" for na
         ),
         (
             pitfalls.exceptions_have_entries,
-            {"docs/pitfalls.md": "", "docs/index.md": RAISES, "docs/upgrading.md": ""},
-            "docs/index.md:2: docs/pitfalls.md does not explain `ValueError: invalid literal`",
+            {"docs/pitfalls/x.md": "", "docs/index.md": RAISES, "docs/upgrading.md": ""},
+            "docs/index.md:2: docs/pitfalls does not explain `ValueError: invalid literal`",
         ),
         (
             pitfalls.entries_lead_to_proofs,
-            {"docs/pitfalls.md": "### `ValueError: no` { #no }\n\n[a](a.md#b)\n", "docs/a.md": f"## B\n\n{RAISES}"},
-            "docs/pitfalls.md#no: no section that it links to raises it",
+            {
+                "docs/pitfalls/x.md": "### `ValueError: no` { #no }\n\n[a](../a.md#b)\n",
+                "docs/a.md": f"## B\n\n{RAISES}",
+            },
+            "docs/pitfalls/x.md#no: nothing that it shows or links to raises it",
         ),
         (
             pitfalls.entries_lead_to_proofs,
-            {"docs/pitfalls.md": "### It is slow { #slow }\n\n[a](a.md#b)\n", "docs/a.md": "## B\n"},
-            "docs/pitfalls.md#slow: below a.md#b there is no block",
+            {"docs/pitfalls/x.md": "### It is slow { #slow }\n\n[a](../a.md#b)\n", "docs/a.md": "## B\n"},
+            "docs/pitfalls/x.md#slow: below a.md#b there is no block",
         ),
         (
             pitfalls.entries_lead_to_proofs,
-            {"docs/pitfalls.md": "### `ValueError: no` { #no }\n\n[a](a.md#b)\n"},
-            "docs/pitfalls.md#no: below a.md#b there is no block",
+            {"docs/pitfalls/x.md": "### `ValueError: no` { #no }\n\n[a](../a.md#b)\n"},
+            "docs/pitfalls/x.md#no: below a.md#b there is no block",
         ),
-        (pitfalls.entries_lead_to_proofs, {"docs/pitfalls.md": "### A { #a }\n\nText.\n"}, "#a: it links to no proof"),
+        (
+            pitfalls.entries_lead_to_proofs,
+            {"docs/pitfalls/x.md": "### A { #a }\n\nText.\n"},
+            "#a: it shows no program, and links to none",
+        ),
         (
             pitfalls.entries_stand_once,
-            {"docs/pitfalls.md": "### A { #a }\n\nText.\n\n### B { #a }\n"},
-            "docs/pitfalls.md: `a` stands there 2 times",
+            {"docs/pitfalls/x.md": "### A { #a }\n\nText.\n\n### B { #a }\n"},
+            "docs/pitfalls: `a` stands there 2 times",
+        ),
+        (
+            pitfalls.causes_are_asked_for,
+            {"docs/pitfalls/x.md": "### A { #a }\n\n**Which one?** B?\n\n" + "".join(f"#### {n}\n\n" for n in "1234")},
+            "docs/pitfalls/x.md#a: it has 4 causes, of which an answer names 3",
         ),
         (
             lessons.lessons_follow_the_template,
@@ -144,10 +157,38 @@ NAV = "".join(f"  - {name}:  # written by `python noxfile.py generate`\n" for na
             {"docs/lessons/a.md": "---\n---\n\n# A\n\nAn a.\n\n" + "".join(f"## {one}\n" for one in lessons.SECTIONS)},
             "docs/lessons/a.md: it sets no term in italics",
         ),
+        *(
+            (fences.blocks_that_start_afresh_say_so, {"docs/a.md": wrong}, complaint)
+            for wrong, complaint in {
+                SHOWN + "\n" + SHOWN: "docs/a.md:5: this block starts afresh below others, or not. What to do: write",
+                SHOWN.replace("python", "{.python .fresh}"): "docs/a.md:1: this block starts afresh below others, or",
+            }.items()
+        ),
+        (
+            lessons.predictions_fit_a_telephone,
+            {"docs/lessons/a.md": f"{PYTHON.format('x = ' + '1' * 57)}\n## Run\n\n{PYTHON.format('y = ' + '1' * 57)}"},
+            "docs/lessons/a.md:2: this line of the prediction has 61 characters.",
+        ),
+        *(
+            (lessons.predictions_are_choices, {"docs/lessons/a.md": damaged}, "docs/lessons/a.md: its prediction")
+            for damaged in (
+                "Which?\n\n/// answer | Answer\n\nB.\n",
+                PREDICTION.replace("\n2. B", ""),
+                PREDICTION.replace("1. **No.** It", "1. It"),
+                PREDICTION.replace("**No.**", "**Yes.**"),
+                PREDICTION.replace("**Yes.**", "**No.**"),
+                PREDICTION.replace("\n2. B", "\n2. B\n\nHow so?"),
+            )
+        ),
         (
             lessons.reference_shows_its_module,
             {"docs/reference/homes.md": "::: nnx_state.linear\n"},
             "docs/reference/homes.md: it does not show its module. What to do: write `::: nnx_state.homes`.",
+        ),
+        (
+            terms.terms_are_explained_first,
+            {"docs/lessons/multi-param.md": "# A\n\nA leaf.\n", "docs/lessons/homes.md": "# B\n\nA *leaf*, leaf.\n"},
+            "docs/lessons/multi-param.md:3: the first use of 'leaf' on the path. What to do: explain it there",
         ),
         (
             lessons.nothing_is_left_to_write,
@@ -176,8 +217,21 @@ def test_a_fault_is_named_once_with_what_mends_it(repository, check, files, comp
     ("check", "files"),
     [
         (pages.home_page_says_what_its_run_printed, {"docs/index.md": HOME}),
+        (fences.blocks_that_start_afresh_say_so, {"docs/a.md": SHOWN + SHOWN.replace("python", "{.python .fresh}")}),
+        (lessons.predictions_are_choices, {"docs/lessons/a.md": PREDICTION}),
         (pages.prose_avoids_words, {"docs/a.md": "The word `just`.\n\n```text\njust\n```\n"}),
         (pages.pages_are_in_the_nav, {"mkdocs.yml": f"nav:\n{NAV}  - a.md\n", "docs/a.md": ""}),
+        (
+            terms.terms_are_explained_first,
+            {"docs/lessons/multi-param.md": "# A\n\nA *leaf*.\n", "docs/lessons/homes.md": "# B\n\nA leaf.\n"},
+        ),
+        (
+            lessons.lessons_follow_the_template,
+            {
+                "docs/lessons/a.md": "---\n---\n\n# A\n\nAn *a*.\n\n"
+                + "".join(f"## {one}\n" for one in (*lessons.SECTIONS[:-2], lessons.OPTIONAL, *lessons.SECTIONS[-2:]))
+            },
+        ),
         (names.pages_show_the_package, {"docs/a.md": SHOWN, "docs/reference/a.md": ""}),
         (
             names.public_names_are_on_pages,

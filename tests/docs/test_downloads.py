@@ -8,6 +8,7 @@ import nbformat
 import pytest
 
 from workshop.pages import read
+from workshop.site import downloads
 from workshop.site.downloads import FOLDER, notebook
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -21,6 +22,8 @@ description: A page.
 # Page
 
 See [another](other.md#here), [this](#there), [home](../index.md) and [Flax](https://flax.readthedocs.io).
+
+![It shows `x`.](../assets/figures/page.svg "It says y.")
 
 ```python
 x = 1
@@ -51,8 +54,31 @@ AttributeError: 'int' object has no attribute 'y'
 
 ///
 
+//// html | div.pair
+
+/// wrong | a number
+
+```{.python .fresh}
+y = 1
+```
+
+///
+
+/// right | a text
+
+```{.python continuation}
+y = "1"
+```
+
+///
+
+////
+
 Next: [a notebook](../notebooks/drift.py).
 """
+
+
+OPENING = "# Page\n\nSee another, this, home and [Flax](https://flax.readthedocs.io)."
 
 
 def sources(made: nbformat.NotebookNode) -> list[tuple[str, str, list[str]]]:
@@ -61,10 +87,15 @@ def sources(made: nbformat.NotebookNode) -> list[tuple[str, str, list[str]]]:
 
 def test_a_page_becomes_cells():
     assert sources(notebook(PAGE, "lessons/page.md")) == [
-        ("markdown", "# Page\n\nSee another, this, home and [Flax](https://flax.readthedocs.io).", []),
+        ("markdown", f"{OPENING}\n\n> **Figure.** It shows `x`. It says y.", []),
+        ("markdown", downloads.IN_A_CLONE, []),
         ("code", "x = 1\nprint(x)", []),
         ("markdown", "**Answer**", []),
         ("code", "x.y", ["raises-exception"]),
+        ("markdown", "**✕ Wrong: a number**", []),
+        ("code", "y = 1", []),
+        ("markdown", "**✓ Right: a text**", []),
+        ("code", 'y = "1"', []),
         ("markdown", "Next: a notebook.", []),
     ]
 
@@ -88,6 +119,7 @@ def test_the_cells_of_a_notebook_are_the_blocks_of_its_page(lesson):
     """What ran with the page need not run again as a notebook, if it is the same program."""
     made = nbformat.read(DOCS / FOLDER / f"{lesson.stem}.ipynb", as_version=4)
     nbformat.validate(made)
+    assert "pip install ." in made.cells[1].source
     cells = [(cell.source, "raises-exception" in cell.metadata.get("tags", [])) for cell in code(made)]
     assert cells == [(block.code.rstrip(), block.raises) for block in read(lesson)]
 

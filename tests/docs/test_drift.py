@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from workshop.mutation import drift
+from nnx_state.practice.exercises import exercise
+from workshop.mutation import drift, grading
 from workshop.mutation.mutants import mutants
 
 SOURCE = '''\
@@ -106,3 +107,10 @@ def test_every_equivalent_mutant_is_one_of_the_package():
         lines = source.splitlines()
         known = {(lines[mutant.line - 1].strip(), str(mutant)) for mutant in mutants(source)}
         assert (code, change) in known, "What to do: take it out of equivalent-mutants.toml, or mend it."
+
+
+def test_every_equivalent_mutant_of_a_solution_is_one():
+    for slug, code, change in grading.explained():
+        one = exercise(slug)
+        known = {grading.change_of(one, mutant) for mutant in mutants(one.solution)}
+        assert (slug, code, change) in known, "What to do: take it out of equivalent-solutions.toml, or mend it."

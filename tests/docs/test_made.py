@@ -4,11 +4,11 @@ import pytest
 import yaml
 
 from nnx_state._lessons import LESSONS, Lesson
-from workshop.site import lessons, names, nav, order, tables
+from workshop.site import install, lessons, names, nav, order, tables
 from workshop.site.makers import made
-from workshop.site.tree import Tree
+from workshop.site.tree import ROOT, Tree
 
-HOMES, LINEAR, PARAMS = LESSONS[:3]
+LINEAR, PARAMS, READING = LESSONS[:3]
 
 
 @pytest.fixture
@@ -124,10 +124,13 @@ description: A page.
 hide: [toc]
 {lessons.MADE}
 minutes: 1
-needs: {{"homes": "Homes"}}
+needs: {{"linear": "Linear"}}
+lesson: "2 of {len(LESSONS)}"
+subtitle: "What is trained, and what is kept?"
+tags: ["What is trained, and what is kept?"]
 ---
 
-# Linear
+# Param and Variable
 
 Next to nothing.
 
@@ -135,19 +138,41 @@ Next to nothing.
 # A comment
 ```
 
-Next lesson: [Param and Variable](multi-param.md).
+## Next
+
+1. [Exercise: Param and Variable](../exercises/multi-param.md). Write it, and have each mistake named.
+2. [Lesson 3: Reading and writing](reading-writing.md). {READING.question}
 """
 
 
 def test_a_page_gets_what_follows_from_the_list_and_keeps_the_rest():
-    assert lessons.page("linear.md", PAGE, LINEAR, PARAMS) == MADE
-    assert lessons.page("linear.md", MADE, LINEAR, PARAMS) == MADE
+    assert lessons.page("multi-param.md", PAGE, PARAMS, READING) == MADE
+    assert lessons.page("multi-param.md", MADE, PARAMS, READING) == MADE
 
 
-@pytest.mark.parametrize("ending", ["", "\nNext lesson: [Old](old.md).\n", "\n\n\nNext: a.\n", "Next: a.\n"])
-def test_a_page_ends_with_one_link(ending):
+@pytest.mark.parametrize("ending", ["", "\n## Next\n\n1. [Old](old.md)\n2. b\n", "\n\n\n## Next\n\n1. a\n"])
+def test_a_page_ends_with_two_steps(ending):
     page = lessons.page("linear.md", f"---\na: b\n---\n\n# A\n\nLast words.\n{ending}", LINEAR, None)
-    assert page.endswith(f"# Linear\n\nLast words.\n\n{lessons.LAST}\n")
+    before, _, steps = page.partition("\n\n## Next\n\n")
+    assert before.endswith("# Linear\n\nLast words.")
+    exercise, last = steps.splitlines()
+    assert exercise.startswith("1. [Exercise: Linear](../exercises/linear.md).")
+    assert last == f"2. {lessons.LAST}"
+
+
+@pytest.mark.parametrize(
+    ("repository", "line"),
+    [("", "pip install ."), ("https://a.test/b", 'pip install "nnx-state @ git+https://a.test/b"')],
+)
+def test_pages_install_from_the_repository_where_there_is_one(tmp_path, repository, line):
+    tree = Tree(tmp_path)
+    for path in install.PAGES:
+        tree.make(path, "# A\n\n```sh\npip install old\n```\n\nText.\n")
+    install.make(tree, repository)
+    assert [tree.read(path) for path in install.PAGES] == [f"# A\n\n```sh\n{line}\n```\n\nText.\n"] * 2
+    tree.make(install.PAGES[0], "# A\n")
+    with pytest.raises(ValueError, match=r"docs/index\.md: it has 0 lines to install with\. What to do: write"):
+        install.make(tree)
 
 
 @pytest.mark.parametrize("page", ["# A\n", "---\na: b\n---\n# A\n", "---\na: b\n---\n\nText.\n", ""])
@@ -173,8 +198,8 @@ def test_time_is_that_of_words_and_lines_of_code(body, minutes):
 
 
 def test_a_row_names_a_lesson_its_question_and_what_comes_before():
-    assert lessons.row(3, PARAMS, 10) == (
-        "| 3. [Param and Variable](multi-param.md) | What is trained, and what is kept? | 10 | 2 |"
+    assert lessons.row(2, PARAMS, 10) == (
+        "| 2. [Param and Variable](multi-param.md) | What is trained, and what is kept? | 10 | 1 |"
     )
     assert lessons.row(1, Lesson("a", "A", "`b | c`?"), 2) == r"| 1. [A](a.md) | `b \| c`? | 2 |  |"
 
@@ -186,7 +211,7 @@ def test_public_names_are_those_of_all_in_the_order_of_ruff():
 
 def test_the_stub_imports_each_name_from_its_module():
     many = [f"a_rather_long_name_{number}" for number in range(5)]
-    stub = names.stub({PARAMS: ["B", "a"], LINEAR: many, HOMES: []})
+    stub = names.stub({PARAMS: ["B", "a"], LINEAR: many, READING: []})
     listed = "".join(f'    "{name}",\n' for name in ["B", "a", *many])
     imported = "".join(f"    {name},\n" for name in many)
     assert stub == (
@@ -195,8 +220,8 @@ def test_the_stub_imports_each_name_from_its_module():
 
 
 def test_a_name_that_two_modules_export_is_refused():
-    with pytest.raises(ValueError, match=r"linear\.py and homes\.py have `a` in __all__\. What to do: "):
-        names.stub({LINEAR: ["a"], HOMES: ["a"]})
+    with pytest.raises(ValueError, match=r"linear\.py and reading_writing\.py have `a` in __all__\. What to do: "):
+        names.stub({LINEAR: ["a"], READING: ["a"]})
 
 
 def test_the_index_links_each_name_and_lesson():
@@ -222,6 +247,10 @@ def lesson(slug, *needs, title="T", question="Q?"):
             "a needs b, which does not come before it. What to do: move a below b, or take b out of what it needs.",
         ),
         ([lesson("a", "a")], "a needs a, which does not come before it."),
+        (
+            [lesson("a"), lesson("b", "a"), lesson("c", "b"), lesson("d", "c", "a")],
+            "d needs a, as c does, which it needs. What to do: take a out.",
+        ),
     ],
 )
 def test_a_wrong_list_is_told_with_what_mends_it(bad, complaint):
@@ -236,10 +265,11 @@ def test_the_list_is_right():
 def test_the_links_to_the_first_lesson_lead_there(tree, monkeypatch):
     for path in (lessons.HOME, lessons.INDEX):
         link = "[Start with the first lesson](old.md){ .button }"
-        tree.make(path, f"{tables.START}\n{tables.END}\n\n{link}\n\n[The old one](old.md)\n")
+        places = "\n".join("\n".join(tables.comments(name)) for name in ("table", "list of ways", "list of terms"))
+        tree.make(path, f"{places}\n\n{link}\n\n[The old one](old.md)\n")
     monkeypatch.setattr(lessons, "LESSONS", LESSONS[1:3])
     lessons.make(tree)
-    ends = {lessons.HOME: "lessons/linear.md", lessons.INDEX: "linear.md"}
+    ends = {lessons.HOME: "lessons/multi-param.md", lessons.INDEX: "multi-param.md"}
     for path, target in ends.items():
         link = f"[Start with the first lesson]({target}){{ .button }}"
         assert tree.read(path).endswith(f"\n\n{link}\n\n[The old one](old.md)\n")
@@ -250,13 +280,15 @@ def test_what_a_lesson_lacks_keeps_nothing_else_from_being_made(tmp_path, monkey
     for path in (
         "mkdocs.yml",
         "docs/index.md",
+        "docs/install.md",
+        *(page.relative_to(ROOT).as_posix() for page in (ROOT / "docs/pitfalls").glob("*.md")),
         "docs/lessons/index.md",
         "docs/reference/index.md",
         "docs/claims/index.md",
     ):
         (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / path).write_text(Tree().read(path), "utf-8")
-    with_one_more = (*LESSONS, lesson("gates", "cost"))
+    with_one_more = (*LESSONS, lesson("gates", "checkpoints"))
     for module in ("makers", "nav", "names", "lessons", "downloads"):
         monkeypatch.setattr(f"workshop.site.{module}.LESSONS", with_one_more)
     tree = made(tmp_path)

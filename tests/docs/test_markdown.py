@@ -21,6 +21,7 @@ SHOWN = {"nnx_state": "reference/index.md", "nnx_state.linear": "reference/linea
         ("[x](https://flax.test/a.md), [y](#here)", "[x](https://flax.test/a.md), [y](#here)"),
         ("[`x`][nnx_state.linear.Linear.x]", f"[`x`]({SITE}reference/linear/index.md)"),
         ("[x][nnx_state.linear_algebra]", f"[x]({SITE}reference/index.md)"),
+        ('![x](../assets/figures/y.svg "z")', "> **Figure.** x z"),
         ("```python\nx[0](y.md)\n```\n\n[x](y.md)\n", f"```python\nx[0](y.md)\n```\n\n[x]({SITE}lessons/y/index.md)\n"),
     ],
 )

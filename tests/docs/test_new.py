@@ -15,7 +15,7 @@ from workshop.new.lesson import RefusedError, lay_out
 from workshop.site.order import LIST
 from workshop.site.tree import ROOT, Tree
 
-GATES = Lesson("own-gates", "Own gates", "Which gate?", ("homes",))
+GATES = Lesson("own-gates", "Own gates", "Which gate?", ("linear",))
 COPIED = ("docs", "src", "tests", "CHANGELOG.md", "README.md", "conftest.py", "mkdocs.yml", "pyproject.toml")
 
 # Generate, list what is missing, write the words, generate, list again: in one process, for the sake of time.
@@ -54,7 +54,9 @@ def copy(tmp_path_factory):
         command = [sys.executable, *map(str, arguments)]
         return subprocess.run(command, cwd=root, env=variables, capture_output=True, text=True, check=False)
 
-    run = python("-m", "workshop.new", GATES.slug, "--after", "linear", "--needs", "homes", "--question", "Which gate?")
+    run = python(
+        "-m", "workshop.new", GATES.slug, "--after", "linear", "--needs", "linear", "--question", "Which gate?"
+    )
     assert run.returncode == 0, run.stderr
     run = python("-c", PROGRAM, *layout.needed(GATES))
     assert run.returncode == 0, run.stderr
@@ -70,8 +72,8 @@ def test_what_is_laid_out_lacks_words_alone_and_then_nothing(copy):
     assert all("What to do: write " in line for line in left)
     lesson = (root / "docs/lessons/own-gates.md").read_text("utf-8")
     assert "\n# Own gates\n" in lesson
-    assert lesson.endswith("\n\nNext lesson: [Param and Variable](multi-param.md).\n")
-    assert "Next lesson: [Own gates](own-gates.md)." in (root / "docs/lessons/linear.md").read_text("utf-8")
+    assert lesson.endswith("\n2. [Lesson 3: Param and Variable](multi-param.md). What is trained, and what is kept?\n")
+    assert "[Lesson 2: Own gates](own-gates.md). Which gate?" in (root / "docs/lessons/linear.md").read_text("utf-8")
 
 
 def test_what_is_laid_out_runs_and_its_exercise_tells_its_mistakes(copy):
@@ -116,8 +118,8 @@ def tree(tmp_path):
         ("../gates", (), "linear", "'../gates' is no slug"),
         ("async", (), "linear", "nnx_state.async means something else already: choose another word."),
         ("paths", (), "linear", "nnx_state.paths means something else already"),
-        ("gates", (), "doors", "'doors' is no lesson that another can follow: choose one of homes, linear"),
-        ("gates", ("cost", "homes"), "linear", "gates cannot need cost: name lessons that come no later than linear."),
+        ("gates", (), "doors", "'doors' is no lesson that another can follow: choose one of linear, multi-param"),
+        ("gates", ("cost", "linear"), "linear", "gates cannot need cost: name lessons that come no later than linear."),
         ("gates", ("doors",), "linear", "gates cannot need doors"),
     ],
 )
@@ -139,8 +141,8 @@ def test_what_is_there_is_not_overwritten(path, tree):
 
 
 def test_a_lesson_stands_below_the_one_before_it():
-    source = entries.with_entry(Tree().read(LIST), Lesson("a", 'The "a"', "It's `b`?", ("homes",)), "checkpoints")
-    assert '    Lesson("a", \'The "a"\', "It\'s `b`?", ("homes",)),\n    Lesson(\n        "sharding",' in source
+    source = entries.with_entry(Tree().read(LIST), Lesson("a", 'The "a"', "It's `b`?", ("homes",)), "counters")
+    assert '    Lesson("a", \'The "a"\', "It\'s `b`?", ("homes",)),\n    Lesson("homes",' in source
     assert source.count("Lesson(") == len(LESSONS) + 1
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 
-from workshop.census import claims, code, fences, lessons, made, names, pages, pitfalls
+from workshop.census import claims, code, fences, lessons, made, names, pages, pitfalls, terms
 from workshop.census.repository import Repository
 
 Check = Callable[[Repository], Iterator[str]]
@@ -13,8 +13,12 @@ CHECKS: tuple[Check, ...] = (
     lessons.nothing_is_left_of_a_lesson,
     lessons.nothing_is_left_to_write,
     lessons.lessons_follow_the_template,
+    lessons.predictions_are_choices,
+    lessons.predictions_fit_a_telephone,
     lessons.reference_shows_its_module,
+    terms.terms_are_explained_first,
     fences.fences_are_spelled_as_agreed,
+    fences.blocks_that_start_afresh_say_so,
     fences.outputs_belong_to_blocks,
     fences.outputs_show_something,
     fences.outputs_of_releases_differ,
@@ -29,6 +33,7 @@ CHECKS: tuple[Check, ...] = (
     pitfalls.exceptions_have_entries,
     pitfalls.entries_lead_to_proofs,
     pitfalls.entries_stand_once,
+    pitfalls.causes_are_asked_for,
     claims.claims_were_measured,
     made.made_files_are_up_to_date,
 )

@@ -4,9 +4,10 @@ import re
 from collections.abc import Iterator
 
 from workshop.census.repository import Repository
-from workshop.pages import OLDER, OTHER_FENCES, PYTHON_FENCES, docstrings, fence_lines, orphans
+from workshop.pages import OLDER, OTHER_FENCES, PYTHON_FENCES, docstrings, fence_lines, fences, lines_of, orphans
 
-BLOCKS = ("answer", "details", "html", "note", "warning", "tab")  # what may follow ///
+# what may follow ///
+BLOCKS = ("answer", "details", "html", "note", "ours", "right", "tab", "theirs", "warning", "wrong")
 
 
 def fences_are_spelled_as_agreed(repository: Repository) -> Iterator[str]:
@@ -16,6 +17,21 @@ def fences_are_spelled_as_agreed(repository: Repository) -> Iterator[str]:
     for path in repository.modules:
         for line, _, doc in docstrings(path.read_text("utf-8")):
             yield from complaints(f"{repository.name(path)}:{line}", doc)
+
+
+def blocks_that_start_afresh_say_so(repository: Repository) -> Iterator[str]:
+    """A block that starts afresh below others has `.fresh`: a reader who copies it does not need those above."""
+    texts = [(repository.name(path), path.read_text("utf-8")) for path in repository.pages]
+    for path in repository.modules:
+        found = docstrings(path.read_text("utf-8"))
+        texts += [(f"{repository.name(path)}:{line}", doc) for line, _, doc in found]
+    for name, text in texts:
+        blocks = [fence for fence in fences(text) if fence.info.strip() in PYTHON_FENCES]
+        for number, block in enumerate(blocks):
+            wanted = number > 0 and "continuation" not in block.info
+            if (".fresh" in block.info) != wanted:
+                fix = f"What to do: {'write' if wanted else 'take out'} `.fresh`, as in ```{{.python .fresh}}."
+                yield f"{name}:{lines_of(block)[0] + 1}: this block starts afresh below others, or not. {fix}"
 
 
 def outputs_belong_to_blocks(repository: Repository) -> Iterator[str]:
@@ -54,6 +70,6 @@ def complaints(name: str, text: str) -> Iterator[str]:
     outside = re.sub(r"^```.*?^```", lambda fence: "\n" * fence[0].count("\n"), text, flags=re.DOTALL | re.MULTILINE)
     for line, words in enumerate(map(str.split, outside.splitlines()), start=1):
         of_another_kind = words[:1] in (["!!!"], ["???"], ["???+"], ["==="])
-        if of_another_kind or (words[:1] == ["///"] and words[1:2] and words[1] not in BLOCKS):
+        if of_another_kind or (words[:1] in (["///"], ["////"]) and words[1:2] and words[1] not in BLOCKS):
             fix = f"What to do: write `/// TYPE | Title` with one of {', '.join(BLOCKS)}."
             yield f"{name}:{line}: {' '.join(words[:2])} is no block of ours. {fix}"

@@ -10,9 +10,9 @@ from workshop.site.names import exported
 
 
 def pages_show_the_package(repository: Repository) -> Iterator[str]:
-    """Every page that teaches has code that imports the package."""
+    """Every page that teaches imports the package, but for the pitfalls, whose programs are the reader's."""
     for path in repository.teaching:
-        if "nnx_state" not in used(read(path)):
+        if path.parent.name != "pitfalls" and "nnx_state" not in used(read(path)):
             fix = "What to do: show it on the package: `from nnx_state import …`."
             yield f"{repository.name(path)}: no block imports nnx_state. {fix}"
 

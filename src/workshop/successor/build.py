@@ -42,7 +42,8 @@ def build(root: Path, cache: Path) -> Path:
         shutil.copytree(root / folder, copy / folder, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(root / "mkdocs.yml", copy)
     command = [python, "-m", "zensical", "build", "--clean"]
-    variables = os.environ | {"NO_COLOR": "1"}
+    # an extension of Markdown is ours, and puts figures into pages
+    variables = os.environ | {"NO_COLOR": "1", "PYTHONPATH": str(copy / "src")}
     done = subprocess.run(command, cwd=copy, env=variables, capture_output=True, text=True, check=False)
     if done.returncode:
         raise BuildError(f"Zensical failed:\n{done.stdout}{done.stderr}")
