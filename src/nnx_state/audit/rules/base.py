@@ -1,0 +1,110 @@
+"""What a rule is, what it looks at, and what several of them ask of a value."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from nnx_state.audit.running import Call
+from nnx_state.audit.table import Row
+
+ERROR, WARNING, NOTE = "error", "warning", "note"
+
+
+@dataclass(frozen=True)
+class Model:
+    """What rules look at.
+
+    Attributes:
+        rows: the table of its values.
+        call: what calls of copies did; nothing where no inputs were given.
+    """
+
+    rows: list[Row]
+    call: Call
+
+    def variables(self, kind: type) -> Iterator[Row]:
+        """Yield the rows of the Variables of a type and its subtypes which the state holds."""
+        for row in self.rows:
+            if row.home not in ("hidden", "static") and isinstance(row.held, kind):
+                yield row
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a rule has found.
+
+    Attributes:
+        row: the value.
+        what: what it is, and what that does to this model, in one sentence or two.
+        write: what to write in its place.
+    """
+
+    row: Row
+    what: str
+    write: str
+
+
+@dataclass(frozen=True)
+class Rule:
+    """What is looked for.
+
+    Attributes:
+        name: its id, which never changes, and the name of its page.
+        severity: `"error"`, `"warning"`, or `"note"` for what cannot be sure: off by default, and never a failure.
+        about: what it finds, in a few words.
+        finds: the search itself.
+        runs: whether it needs a forward pass.
+    """
+
+    name: str
+    severity: str
+    about: str
+    finds: Callable[[Model], Iterator[Found]]
+    runs: bool = False
+
+
+RULES: dict[str, Rule] = {}
+
+
+def rule(name: str, severity: str, about: str, *, runs: bool = False) -> Callable[[Any], Any]:
+    """Register a search as a rule."""
+
+    def register(finds: Callable[[Model], Iterator[Found]]) -> Callable[[Model], Iterator[Found]]:
+        RULES[name] = Rule(name, severity, about, finds, runs)
+        return finds
+
+    return register
+
+
+def dtype_name(array: Any) -> str:
+    """Name the dtype of an array for a sentence."""
+    return "a random key" if jnp.issubdtype(array.dtype, jax.dtypes.prng_key) else str(array.dtype)
+
+
+def article(noun: str) -> str:
+    """Return the article that a noun takes."""
+    return "an" if noun[0].lower() in "aeiou" else "a"
+
+
+def count_numbers(row: Row) -> int:
+    """Count the numbers of a value."""
+    return sum(array.size for array in row.arrays)
+
+
+def is_float(row: Row) -> bool:
+    """Tell whether a value has arrays, all of them with floats."""
+    return bool(row.arrays) and all(jnp.issubdtype(array.dtype, jnp.inexact) for array in row.arrays)
+
+
+def has_tracers(row: Row) -> bool:
+    """Tell whether a value holds a tracer."""
+    return any(isinstance(array, jax.core.Tracer) for array in row.arrays)
+
+
+def has_numbers(array: Any) -> bool:
+    """Tell an array with numbers that this process can read from one that is abstract, traced or elsewhere."""
+    is_array = isinstance(array, jax.Array) and not isinstance(array, jax.core.Tracer)
+    return is_array and array.is_fully_addressable and not array.is_deleted()

@@ -1,0 +1,58 @@
+"""Rules of what a call of the model does; they need inputs."""
+
+from collections.abc import Iterator
+
+from flax import nnx
+
+from nnx_state.audit.rules.base import ERROR, NOTE, WARNING, Found, Model, is_float, rule
+
+MAKE_A_KERNEL = {nnx.WeightNorm, nnx.SpectralNorm}  # of other Params, in each call
+
+
+@rule("written-param", ERROR, "a Param that a forward pass writes", runs=True)
+def _written_param(model: Model) -> Iterator[Found]:
+    for row in model.variables(nnx.Param):
+        if row.path in model.call.written and not MAKE_A_KERNEL & {*row.around}:
+            yield Found(
+                row,
+                f"a Param that one call in training changes {model.call.written[row.path]}: it moves twice in each "
+                "step, by the call and by the optimizer, and weight decay draws it to zero.",
+                "`nnx.Variable(…)` for a counter, `nnx.BatchStat(…)` for a running average.",
+            )
+
+
+@rule("eval-writes", WARNING, "a running average that a forward pass writes in evaluation", runs=True)
+def _eval_writes(model: Model) -> Iterator[Found]:
+    for row in model.variables(nnx.BatchStat):  # what else is written, as a cache or a count is, may be meant
+        if row.path in model.call.written_in_eval:
+            yield Found(
+                row,
+                f"an average that a call after `model.eval()` changes {model.call.written_in_eval[row.path]}: what is "
+                "evaluated changes the next evaluation.",
+                "an attribute such as `use_running_average` or `deterministic`, which `model.eval()` sets, and `if`.",
+            )
+
+
+@rule("unused-param", NOTE, "a Param on which no output depends", runs=True)
+def _unused_param(model: Model) -> Iterator[Found]:
+    for row in model.variables(nnx.Param):
+        if row.path in model.call.unused and is_float(row) and row.path not in model.call.written:
+            yield Found(
+                row,
+                f"a Param on which no output of this call depends: its gradient is zero, and its {row.nbytes} bytes "
+                "and those of its moments are kept for nothing, unless another method uses it.",
+                "the layer into the call, or no layer; a type of its own, if it is used and not trained.",
+            )
+
+
+@rule("static-written", WARNING, "a static value that a forward pass changes", runs=True)
+def _static_written(model: Model) -> Iterator[Found]:
+    for row in model.rows:
+        if row.home == "static" and row.path in model.call.settings:
+            before, after = model.call.settings[row.path]
+            yield Found(
+                row,
+                f"a static value that a call changes from {before!r} to {after!r}: it is part of the program, so that "
+                "`nnx.jit` compiles again for each value, and no checkpoint holds it.",
+                "`nnx.Variable(jnp.array(…))` for a number; set what is no number outside of the call.",
+            )

@@ -1,0 +1,33 @@
+"""Rules of what the state does not hold, and of what does not belong in it."""
+
+from collections.abc import Iterator
+
+from flax import nnx
+
+from nnx_state.audit.rules.base import ERROR, Found, Model, article, has_tracers, rule
+
+
+@rule("hidden-state", ERROR, "a Variable, or an array, that the state does not hold")
+def _hidden_state(model: Model) -> Iterator[Found]:
+    for row in model.rows:
+        if row.home == "hidden" and not has_tracers(row):
+            kind = type(row.held).__name__ if isinstance(row.held, nnx.Variable) else "array"
+            yield Found(
+                row,
+                f"{article(kind)} {kind} of {row.nbytes} bytes that the state does not hold: gradients, optimizers, "
+                "filters and checkpoints miss it.",
+                "`nnx.List` or `nnx.Dict` in place of a list or a dict; in place of a function that holds an array, a "
+                "module with an attribute for it.",
+            )
+
+
+@rule("leaked-tracer", ERROR, "a tracer that a traced function left in the model")
+def _leaked_tracer(model: Model) -> Iterator[Found]:
+    for row in model.rows:
+        if row.home != "static" and has_tracers(row):
+            yield Found(
+                row,
+                "a tracer: a function under a transform of JAX wrote it into the model, and each use of it raises an "
+                "UnexpectedTracerError.",
+                "`nnx.jit` or `nnx.grad`, which write back; or return the value from the function.",
+            )

@@ -1,0 +1,49 @@
+"""Rules of labels: values with the type of another role."""
+
+from collections.abc import Iterator
+
+import jax.numpy as jnp
+from flax import nnx
+
+from nnx_state.audit.rules.base import ERROR, WARNING, Found, Model, count_numbers, dtype_name, is_float, rule
+
+WEIGHTS = {"kernel", "bias", "weight", "weights", "scale", "embedding", "w", "b"}
+
+
+@rule("integer-param", ERROR, "a Param that is no float")
+def _integer_param(model: Model) -> Iterator[Found]:
+    for row in model.variables(nnx.Param):
+        for array in row.arrays[:1]:
+            if not jnp.issubdtype(array.dtype, jnp.inexact):
+                yield Found(
+                    row,
+                    f"a Param of {dtype_name(array)}: `nnx.grad` and `nnx.value_and_grad` of this model raise a "
+                    "TypeError.",
+                    "`nnx.Variable(…)`, or a type of your own, for what counts, indexes or draws.",
+                )
+
+
+@rule("plain-weight", WARNING, "a weight that is a plain array")
+def _plain_weight(model: Model) -> Iterator[Found]:
+    params = sum(count_numbers(row) for row in model.variables(nnx.Param))
+    for row in model.rows:
+        if row.home == "array" and row.is_attribute and row.name in WEIGHTS and is_float(row):
+            size = count_numbers(row)
+            yield Found(
+                row,
+                f"a weight without a Variable: `nnx.grad` gives its {size} numbers no gradient, beside the {params} of "
+                "the Params, and no optimizer changes them.",
+                "`nnx.Param(…)` around it; `nnx.Variable(…)` if it must not be trained.",
+            )
+
+
+@rule("variable-weight", WARNING, "a weight that is a plain Variable")
+def _variable_weight(model: Model) -> Iterator[Found]:
+    for row in model.variables(nnx.Variable):
+        if type(row.held) is nnx.Variable and row.name in WEIGHTS and is_float(row):
+            yield Found(
+                row,
+                f"a weight that is a Variable and no Param: its {count_numbers(row)} numbers get no gradient by "
+                "default, and an optimizer with `wrt=nnx.Param` leaves them as they are.",
+                "`nnx.Param(…)`; a type of your own, such as `class Frozen(nnx.Variable)`, if it must not be trained.",
+            )

@@ -1,0 +1,48 @@
+"""Rules of random streams."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import jax
+from flax import nnx
+
+from nnx_state._bits import inside
+from nnx_state.audit.rules.base import NOTE, WARNING, Found, Model, has_numbers, rule
+from nnx_state.audit.table import Row
+
+DRAW_A_CARRY = {nnx.RNN, nnx.Bidirectional}  # which is zeros, unless someone says otherwise
+
+
+@rule("same-stream", WARNING, "two random streams that give the same numbers")
+def _same_stream(model: Model) -> Iterator[Found]:
+    counts = {row.path.rpartition(".")[0]: row for row in model.variables(nnx.RngCount)}
+    first: dict[Any, Row] = {}
+    for row in model.variables(nnx.RngKey):
+        count = counts.get(row.path.rpartition(".")[0])
+        if (
+            count is None
+            or DRAW_A_CARRY & {*row.around[1:3]}
+            or not all(map(has_numbers, [*row.arrays, *count.arrays]))
+        ):
+            continue
+        tag = row.metadata.get("tag")
+        drawn = [jax.device_get(inside(array)).tobytes() for array in (*row.arrays, *count.arrays)]
+        other = first.setdefault((tag, *drawn), row)
+        if other is not row:
+            yield Found(
+                row,
+                f"the stream `{tag}` has the key and the count of `{other.path}`: what both draw is the same, such as "
+                "the masks of two Dropout layers.",
+                "one `rngs` for the whole model, or `rngs.fork()` for each part.",
+            )
+
+
+@rule("dropout-alone", NOTE, "a Dropout without a stream of its own")
+def _dropout_alone(model: Model) -> Iterator[Found]:
+    for row in model.rows:
+        if row.name == "rngs" and row.home == "static" and row.held is None and issubclass(row.owner, nnx.Dropout):
+            yield Found(
+                row,
+                "a Dropout without `rngs`: a call in training raises, unless it is given `rngs`.",
+                "`nnx.Dropout(rate, rngs=rngs)`.",
+            )
