@@ -152,6 +152,7 @@ class AuditFormat(enum.StrEnum):
 
     TEXT = "text"
     JSON = "json"
+    SARIF = "sarif"
     GITHUB = "github"
 
 
@@ -163,29 +164,31 @@ def audit(
     inputs: Annotated[str, typer.Option(metavar="TARGET", help="What it is called with: a tuple, or a function.")] = "",
     select: Annotated[list[str] | None, typer.Option(metavar="RULE", help="Ask this rule alone; repeat it.")] = None,
     ignore: Annotated[list[str] | None, typer.Option(metavar="RULE", help="Leave this rule out; repeat it.")] = None,
+    baseline: Annotated[str, typer.Option(metavar="FILE", help="Tell what this file does not record.")] = "",
+    update: Annotated[bool, typer.Option("--update-baseline", help="Record what is found in the baseline.")] = False,
     list_rules: Annotated[bool, typer.Option("--list-rules", help="Show what is looked for.")] = False,
     rule: Annotated[str, typer.Option("--explain", metavar="RULE", help="Show the page of a rule.")] = "",
     form: Annotated[
-        AuditFormat, typer.Option("--format", help="text, json, or annotations of GitHub.")
+        AuditFormat, typer.Option("--format", help="text, json, SARIF, or annotations of GitHub.")
     ] = AuditFormat.TEXT,
 ) -> None:
     """Tell what is wrong with the state of your own model, with the line that made it.
 
     nnx-state audit my_project.models:build --inputs my_project.models:example
 
-    Exit codes: 0 nothing was found, 1 something was, 2 the model could not be audited.
+    What is not said here is taken from `[tool.nnx-state.audit]` in pyproject.toml: target, inputs, select, ignore,
+    baseline. Exit codes: 0 nothing was found, 1 something was, 2 the model could not be audited.
     """
     from nnx_state.audit import verbs as audit_verbs  # what the other verbs need not wait for
+    from nnx_state.audit.settings import Settings
 
-    shown = Format.JSON if form is AuditFormat.JSON else Format.TEXT
+    shown = Format.JSON if form in (AuditFormat.JSON, AuditFormat.SARIF) else Format.TEXT
     if list_rules:
         _say(audit_verbs.rules(), shown)
     if rule:
         _say(audit_verbs.explain(rule), shown)
-    if not target:
-        raise RefusedError("Nothing was given to audit: write `nnx-state audit package.module:callable`.")
-    github = form is AuditFormat.GITHUB
-    _say(audit_verbs.check(target, inputs, select or [], ignore or [], github=github), shown)
+    said = Settings(target, inputs, tuple(select or ()), tuple(ignore or ()), baseline)
+    _say(audit_verbs.check(said, form, update=update), shown)
 
 
 @app.command()

@@ -6,10 +6,10 @@ import tomllib
 import pytest
 
 from nnx_state._outcome import RefusedError
+from nnx_state._reading import Source
 from nnx_state.practice import attempts, grading
 from nnx_state.practice.exercises import exercise
 from nnx_state.practice.findings import Finding
-from nnx_state.practice.reading import Source
 from workshop import mistakes
 from workshop.attempts import forked
 from workshop.drafts import entry

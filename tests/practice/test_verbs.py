@@ -12,8 +12,9 @@ from queue import Queue
 import pytest
 import watchfiles
 
+from nnx_state import _files, _reading
 from nnx_state._outcome import RefusedError
-from nnx_state.practice import files, grading, progress, reading, verbs
+from nnx_state.practice import grading, progress, verbs
 from nnx_state.practice.exercises import exercise, exercises
 
 SEED = exercise("multi-param")
@@ -33,7 +34,7 @@ def passing(monkeypatch):
     """Let every attempt pass without running it."""
 
     def grade(one, path):
-        return grading.Report(one, reading.attempt(path), (), "", 0.0)
+        return grading.Report(one, _reading.attempt(path), (), "", 0.0)
 
     monkeypatch.setattr(verbs, "grade", grade)
 
@@ -183,7 +184,7 @@ def test_an_attempt_that_cannot_be_replaced_stays(learner, monkeypatch):
         link(old, new)
 
     monkeypatch.setattr(os, "link", full)
-    monkeypatch.setattr(files, "_copied", full)
+    monkeypatch.setattr(_files, "_copied", full)
     with pytest.raises(RefusedError, match=r"linear.py cannot be written: Permission denied\."):
         verbs.reset("linear")
     assert [(path.name, path.read_text("utf-8")) for path in learner.iterdir()] == [("linear.py", "mine")]

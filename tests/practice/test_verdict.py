@@ -10,8 +10,9 @@ from pathlib import Path
 import filelock
 import pytest
 
+from nnx_state import _files, _reading
 from nnx_state._outcome import COULD_NOT_RUN, RefusedError
-from nnx_state.practice import files, grading, progress, reading, verbs
+from nnx_state.practice import grading, progress, verbs
 from nnx_state.practice.exercises import exercise
 from nnx_state.practice.findings import Finding
 
@@ -19,8 +20,9 @@ SEED = exercise("multi-param")
 STUBBED = """\
 import sys
 from nnx_state import cli
-from nnx_state.practice import grading, reading, verbs
-verbs.grade = lambda one, path: grading.Report(one, reading.attempt(path), (), "", 0.0)
+from nnx_state import _reading
+from nnx_state.practice import grading, verbs
+verbs.grade = lambda one, path: grading.Report(one, _reading.attempt(path), (), "", 0.0)
 sys.argv = ["nnx-state", *{arguments!r}]
 cli.main()
 """
@@ -28,7 +30,7 @@ cli.main()
 
 def grade(one, path):
     """Let every attempt pass without running it."""
-    return grading.Report(one, reading.attempt(path), (), "", 0.0)
+    return grading.Report(one, _reading.attempt(path), (), "", 0.0)
 
 
 @pytest.fixture
@@ -62,7 +64,7 @@ def full(*arguments, **names):
     raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
-WRITES = [(os, "fsync"), (Path, "replace"), (files, "_opened_beside"), (filelock.FileLock, "acquire"), (Path, "mkdir")]
+WRITES = [(os, "fsync"), (Path, "replace"), (_files, "_opened_beside"), (filelock.FileLock, "acquire"), (Path, "mkdir")]
 
 
 @pytest.mark.parametrize(("home", "name"), WRITES, ids=lambda value: getattr(value, "__name__", value))
@@ -87,7 +89,7 @@ def test_on_a_full_disk_each_verb_says_what_it_can(home, name, file, monkeypatch
 
 def test_a_copy_that_does_not_fit_is_taken_away_again(learner, monkeypatch):
     monkeypatch.setattr(os, "link", full)
-    monkeypatch.setattr(files.shutil, "copyfileobj", full)
+    monkeypatch.setattr(_files.shutil, "copyfileobj", full)
     with pytest.raises(RefusedError, match="No space left on device"):
         verbs.start("caches")
     assert list(learner.iterdir()) == []
@@ -152,7 +154,7 @@ def test_a_check_that_failed_by_itself_is_no_verdict(file, monkeypatch):
         failed = Finding("check-failed", seen="the stage shapes raised TypeError in multi_param/checks.py:57")
         found = [Finding("param", "count", "a Param"), failed] if path.read_text("utf-8") == "wrong" else [failed]
         diagnosed = tuple(grading.Diagnosed(finding, one.diagnosis(finding.kind, finding.about)) for finding in found)
-        return grading.Report(one, reading.attempt(path), diagnosed, "", 0.0)
+        return grading.Report(one, _reading.attempt(path), diagnosed, "", 0.0)
 
     monkeypatch.setattr(verbs, "grade", grade)
     (outcome,) = verbs.check(file)

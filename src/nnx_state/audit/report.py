@@ -10,7 +10,7 @@ import jax
 from flax import nnx
 
 from nnx_state import _addresses
-from nnx_state.audit import running
+from nnx_state.audit import running, sarif
 from nnx_state.audit.ignores import Ignores
 from nnx_state.audit.lines import Place
 from nnx_state.audit.rules import ERROR, NOTE, RULES, UNUSED_IGNORE, WARNING, Model
@@ -83,6 +83,10 @@ class Report:
     def to_json(self) -> str:
         """Return findings and values as JSON."""
         return json.dumps(self.data())
+
+    def to_sarif(self) -> str:
+        """Return the findings in SARIF 2.1.0, as GitHub and editors read them."""
+        return json.dumps(sarif.log(self.findings, self.rules))
 
     def raise_for(self, *severities: str) -> None:
         """Raise an AssertionError with what was found.

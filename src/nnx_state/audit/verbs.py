@@ -1,41 +1,73 @@
 """What `nnx-state audit` does: load a model, audit it, and write the report in the form that was asked for."""
 
 import contextlib
+import dataclasses
 import sys
-from collections.abc import Iterable
+from pathlib import Path
 
 from nnx_state import _addresses, _pages
 from nnx_state._outcome import DONE, NOT_YET, Outcome, RefusedError
-from nnx_state.audit import targets
+from nnx_state.audit import baseline, sarif, targets
 from nnx_state.audit.report import Finding, Report, audit
 from nnx_state.audit.rules import NOTE, RULES
 from nnx_state.audit.running import CallError
+from nnx_state.audit.settings import Settings, of_project
 
 
-def check(target: str, inputs: str, select: Iterable[str], ignore: Iterable[str], *, github: bool) -> Outcome:
-    """Audit the model that a target names.
+def check(said: Settings, form: str, *, update: bool) -> Outcome:
+    """Audit a model.
 
     Args:
-        target: `module:callable`, `module:object` or `file.py:callable`.
-        inputs: the same for the arguments of a call; empty for none.
-        select: the ids of the rules to ask; empty for all but notes.
-        ignore: those to leave out.
-        github: whether each finding is written as an annotation of GitHub.
+        said: what the command line says; the rest comes from the project.
+        form: how the report is written: text, json, sarif, or github for annotations.
+        update: whether the findings are recorded in the baseline.
 
     Raises:
         RefusedError: If there is nothing that can be audited; the message says why.
     """
+    settings = said.over(of_project(Path.cwd()))
+    if not settings.target:
+        raise RefusedError("Nothing was given to audit: write `nnx-state audit package.module:callable`.")
+    if update and not settings.baseline:
+        raise RefusedError("There is no baseline to update: name its file with `--baseline`.")
+    report = _report(settings)
+    if update:
+        return _recorded(settings, report)
+    if not settings.baseline:
+        return _told(report, form, 0, 0)
+    new, gone = baseline.split(Path(settings.baseline), settings.target, report.findings)
+    return _told(dataclasses.replace(report, findings=new), form, len(report.findings) - len(new), gone)
+
+
+def _report(settings: Settings) -> Report:
+    """Audit the model that the settings name."""
+    target, inputs = settings.target, settings.inputs
     with contextlib.redirect_stdout(sys.stderr):  # what the model's own code prints is no part of the report
         model = targets.model(target)
         arguments = targets.inputs(inputs) if inputs else None
         try:
-            report = audit(model, inputs=arguments, select=list(select) or None, ignore=ignore)
+            return audit(model, inputs=arguments, select=settings.select or None, ignore=settings.ignore)
         except (ValueError, TypeError) as error:
             raise RefusedError(str(error)) from error
         except CallError as error:
             raise RefusedError(f"{target} raises when it is called with {inputs}: {error}") from error
-    counted = [one for one in report.findings if one.severity != NOTE]
-    return Outcome(_text(report, github), report.data(), NOT_YET if counted else DONE)
+
+
+def _recorded(settings: Settings, report: Report) -> Outcome:
+    """Record what was found in the baseline."""
+    baseline.update(Path(settings.baseline), settings.target, report.findings)
+    text = f"{_counted(len(report.findings), 'finding')} of {settings.target} recorded in `{settings.baseline}`."
+    return Outcome(text, {"recorded": len(report.findings)})
+
+
+def _told(report: Report, form: str, known: int, gone: int) -> Outcome:
+    """Return what is told of a report in each form, and the code: 1 where something counts."""
+    code = NOT_YET if any(one.severity != NOTE for one in report.findings) else DONE
+    if form == "sarif":
+        return Outcome("", sarif.log(report.findings, report.rules), code)
+    if form == "github":
+        return Outcome("\n".join(map(_annotation, report.findings)), {}, code)
+    return Outcome(_text(report, known, gone), report.data() | {"known": known, "gone": gone}, code)
 
 
 def rules() -> Outcome:
@@ -63,13 +95,16 @@ def explain(rule: str) -> Outcome:
     return Outcome(text, {"rule": rule, "text": text})
 
 
-def _text(report: Report, github: bool) -> str:
-    if github:
-        return "\n".join(map(_annotation, report.findings))
-    if not report.findings:
-        return str(report)
+def _text(report: Report, known: int, gone: int) -> str:
     blocks = [_block(one) for one in report.findings]
-    return "\n\n".join([*blocks, _total(report)])
+    blocks.append(_total(report) if report.findings else str(report))
+    if known:
+        blocks.append(f"{_counted(known, 'known finding')} left out.")
+    if gone:
+        blocks.append(
+            f"{_counted(gone, 'known finding')} not found any more: `--update-baseline` forgets what is gone."
+        )
+    return "\n\n".join(blocks)
 
 
 def _block(one: Finding) -> str:
@@ -80,8 +115,11 @@ def _block(one: Finding) -> str:
 
 
 def _total(report: Report) -> str:
-    count = len(report.findings)
-    return f"{count} finding{'s' if count > 1 else ''} in {len(report.rows)} values."
+    return f"{_counted(len(report.findings), 'finding')} in {len(report.rows)} values."
+
+
+def _counted(count: int, noun: str) -> str:
+    return f"{count} {noun}{'' if count == 1 else 's'}"
 
 
 def _annotation(one: Finding) -> str:

@@ -11,13 +11,14 @@ import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
+from nnx_state import _files, _reading
+from nnx_state._reading import Source
 from nnx_state._stacks import unescaped
-from nnx_state.practice import channel, files, limits, reading, scratch
+from nnx_state.practice import channel, limits, scratch
 from nnx_state.practice.channel import Question, Record
 from nnx_state.practice.exercises import Diagnosis, Exercise
 from nnx_state.practice.findings import Finding
 from nnx_state.practice.lines import unfinished_line
-from nnx_state.practice.reading import Source
 from nnx_state.practice.running import Ran, Runner, run
 
 LIMIT = 30.0  # seconds that one attempt may compute, or wait at one time
@@ -76,7 +77,7 @@ def grade(exercise: Exercise, path: Path, limit: float = LIMIT, runner: Runner |
     Raises:
         RefusedError: If there is no such file, it is not a text of at most a million bytes, or nothing can be run.
     """
-    return _graded(exercise, reading.attempt(path), limit, runner)
+    return _graded(exercise, _reading.attempt(path), limit, runner)
 
 
 def grade_source(exercise: Exercise, text: str, limit: float = LIMIT, runner: Runner | None = None) -> Report:
@@ -96,9 +97,9 @@ def _graded(exercise: Exercise, source: Source, limit: float, runner: Runner | N
     printed = ""
     findings = _before_running(exercise, source.text)
     if not findings:
-        path = str(files.absolute(source.path))
+        path = str(_files.absolute(source.path))
         with scratch.folder() as folder:
-            with files.refusing(f"{folder} cannot be written", scratch.ADVICE):
+            with _files.refusing(f"{folder} cannot be written", scratch.ADVICE):
                 (folder / "work").mkdir()
             question = Question(exercise.module, path, source.text, str(folder), limit)
             ran = (runner or run)(question)

@@ -17,8 +17,8 @@ from typing import Any
 import filelock
 import platformdirs
 
+from nnx_state import _files, _reading
 from nnx_state._outcome import RefusedError
-from nnx_state.practice import files, reading
 from nnx_state.practice.exercises import SLUGS
 
 VERSION = 1
@@ -75,9 +75,9 @@ def default_path() -> Path:
         RefusedError: If the user has no such folder.
     """
     if given := os.environ.get("NNX_STATE_PROGRESS"):
-        return files.absolute(Path(given))  # a link stays one
-    if folder := files.of_user(platformdirs.user_state_path):
-        return files.absolute(folder / "progress.json")
+        return _files.absolute(Path(given))  # a link stays one
+    if folder := _files.of_user(platformdirs.user_state_path):
+        return _files.absolute(folder / "progress.json")
     raise RefusedError("There is no home folder to keep your progress in: set HOME, or NNX_STATE_PROGRESS.")
 
 
@@ -109,14 +109,14 @@ def changing() -> Iterator[Progress]:
         progress, broken = _read(path)
         if broken:
             kept = _free_name(path)
-            with files.refusing(f"{path} cannot be written"):
+            with _files.refusing(f"{path} cannot be written"):
                 path.rename(kept)
             why = f"The progress file could not be read ({broken})."
             progress = Progress(notice=f"{why} It is kept as {kept}, and a new one begins.")
         yield progress
         entries = {slug: asdict(entry) for slug, entry in progress.entries.items()}
         content = {"program": MARK, "version": VERSION, "exercises": entries}
-        files.replace(path, json.dumps(content, indent=2) + "\n")
+        _files.replace(path, json.dumps(content, indent=2) + "\n")
 
 
 @contextlib.contextmanager
@@ -128,7 +128,7 @@ def _lock(path: Path) -> Iterator[None]:
     """
     name = path.with_name(f".{path.name}.nnx-state-lock")
     lock = filelock.FileLock(name, timeout=PATIENCE)
-    with files.refusing(f"{path} cannot be written"):
+    with _files.refusing(f"{path} cannot be written"):
         path.parent.mkdir(parents=True, exist_ok=True)
         if os.path.lexists(name):
             status = name.lstat()
@@ -152,7 +152,7 @@ def _read(path: Path) -> tuple[Progress, str]:
         RefusedError: As in `load`.
     """
     try:
-        data = reading.contents(path)
+        data = _reading.contents(path)
     except FileNotFoundError:
         return Progress(), ""
     except OSError as error:

@@ -13,8 +13,8 @@ from typing import IO, BinaryIO
 
 import platformdirs
 
+from nnx_state import _files
 from nnx_state._outcome import RefusedError
-from nnx_state.practice import files
 from nnx_state.practice.channel import Question
 from nnx_state.practice.keeper import GRACE
 from nnx_state.practice.limits import LONGEST
@@ -53,7 +53,7 @@ def run(question: Question) -> Ran:
     """
     folder = Path(question.folder)
     with contextlib.ExitStack() as stack:
-        with files.refusing(f"{folder} cannot be written", ADVICE):
+        with _files.refusing(f"{folder} cannot be written", ADVICE):
             printed = stack.enter_context(tempfile.TemporaryFile(dir=folder))
         try:
             process = subprocess.Popen(
@@ -82,7 +82,7 @@ def environment(folder: Path) -> dict[str, str]:
     """Return the variables that an attempt runs with, few and the same everywhere."""
     kept = {name: os.environ[name] for name in ("PATH", "LANG", "SYSTEMROOT") if name in os.environ}
     work = str(folder / "work")
-    cache = str((files.of_user(platformdirs.user_cache_path) or Path(work)) / "jax")
+    cache = str((_files.of_user(platformdirs.user_cache_path) or Path(work)) / "jax")
     return kept | {
         "HOME": work,
         "TMPDIR": work,
@@ -99,7 +99,7 @@ def _answer(process: subprocess.Popen[bytes], question: Question) -> tuple[int |
     assert asking is not None  # it is a pipe
     try:
         # A pipe that is broken is one whose process has ended already, and its exit code says so.
-        with files.refusing("Python cannot be asked"), contextlib.suppress(BrokenPipeError):
+        with _files.refusing("Python cannot be asked"), contextlib.suppress(BrokenPipeError):
             asking.write(json.dumps(asdict(question)).encode() + b"\n")
             asking.flush()
         process.communicate(timeout=LONGEST * question.limit + 2 * GRACE)

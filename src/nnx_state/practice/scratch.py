@@ -11,7 +11,7 @@ from pathlib import Path
 
 import filelock
 
-from nnx_state.practice import files
+from nnx_state import _files
 
 PREFIX = "nnx-state-run-"
 MARK = "held"  # the lock that tells whether the run of a folder goes on
@@ -27,10 +27,10 @@ def folder() -> Iterator[Path]:
         RefusedError: If it cannot be made.
     """
     sweep()
-    with files.refusing(f"No folder can be made in {tempfile.gettempdir()}", ADVICE):
+    with _files.refusing(f"No folder can be made in {tempfile.gettempdir()}", ADVICE):
         made = tempfile.TemporaryDirectory(prefix=PREFIX, ignore_cleanup_errors=True)
     with made as name:
-        with files.refusing(f"{name} cannot be written", ADVICE):
+        with _files.refusing(f"{name} cannot be written", ADVICE):
             lock = filelock.FileLock(Path(name, MARK))
             lock.acquire()
         try:

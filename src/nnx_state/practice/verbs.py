@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from nnx_state import _pages
+from nnx_state import _files, _pages
 from nnx_state._outcome import COULD_NOT_RUN, DONE, NOT_YET, Outcome, RefusedError
-from nnx_state.practice import files, progress, reports
+from nnx_state.practice import progress, reports
 from nnx_state.practice.exercises import SLUGS, Exercise, exercise, exercises
 from nnx_state.practice.grading import grade
 
@@ -39,8 +39,8 @@ def start(name: str = "", folder: Path = Path()) -> Outcome:
         one = exercise(name) if name else _next(known)
         if one is None:
             return Outcome("**All exercises have passed.** `nnx-state practice start SLUG` repeats one.")
-        path = files.absolute(folder / one.filename)
-        new = files.write_new(path, one.starter)
+        path = _files.absolute(folder / one.filename)
+        new = _files.write_new(path, one.starter)
         known.begin(one.slug, str(path))
     said = f"`{path}` is written." if new else f"`{path}` is there already and is left as it is."
     text = f"{reports.problem(one)}\n\n{said} Edit it, then: `nnx-state practice check`"
@@ -78,13 +78,13 @@ def watch(folder: Path = Path()) -> Iterator[Outcome]:
 
     if not folder.is_dir():
         raise RefusedError(f"{folder} is no folder: name the one that your attempts are in.")
-    attempts = {files.absolute(folder / one.filename): one for one in exercises()}
+    attempts = {_files.absolute(folder / one.filename): one for one in exercises()}
     changes = watchfiles.watch(folder, debounce=100, step=20, rust_timeout=500, yield_on_timeout=True, recursive=False)
     next(changes)  # from here on no save is missed
     seen: dict[Path, State] = {}  # how each file was when it was written here, or checked
     yield from _current(folder, seen)
     for batch in changes:
-        saved = {files.absolute(Path(name)) for change, name in batch if change != watchfiles.Change.deleted}
+        saved = {_files.absolute(Path(name)) for change, name in batch if change != watchfiles.Change.deleted}
         for path in sorted(saved & attempts.keys()):
             if seen.get(path) == (state := _state(path)):
                 continue  # nothing was saved since then
@@ -156,7 +156,7 @@ def reset(name: str) -> Outcome:
         if not entry.file:
             raise RefusedError(f"{one.slug} was never started: `nnx-state practice start {one.slug}` does that.")
         path = Path(entry.file)
-        kept, new = files.renew(path, one.starter)
+        kept, new = _files.renew(path, one.starter)
         entry.passed, entry.hints = False, 0
     said = f"Your attempt is kept as `{kept}`." if kept else "There was no attempt to keep."
     text = f"{said} `{path}` is {'the starter again' if new else 'what was saved there meanwhile'}."
@@ -177,7 +177,7 @@ def _current(folder: Path, seen: dict[Path, State]) -> Iterator[Outcome]:
     if started.data["written"]:
         seen[path] = _state(path)
     yield started
-    yield Outcome(f"Waiting for you to save `{one.filename}` in `{files.absolute(folder)}`; Ctrl-C ends.")
+    yield Outcome(f"Waiting for you to save `{one.filename}` in `{_files.absolute(folder)}`; Ctrl-C ends.")
 
 
 def _state(path: Path) -> State:
@@ -194,7 +194,7 @@ def _remembered(one: Exercise, path: Path) -> Outcome:
     try:
         with progress.changing() as known:
             entry = known.of(one.slug)
-            entry.passed, entry.file = True, str(files.absolute(path))
+            entry.passed, entry.file = True, str(_files.absolute(path))
     except RefusedError as error:
         return Outcome(_unsaved(error), {"exercise": one.slug, "error": _unsaved(error)})
     return Outcome(_with_notice(known, _then(_next(known))))

@@ -8,8 +8,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from nnx_state import _files
 from nnx_state._outcome import RefusedError
-from nnx_state.practice import files, progress, scratch
+from nnx_state.practice import progress, scratch
 from nnx_state.practice.exercises import exercise
 
 FOREIGN = "somebody's, and of no concern to this program\n"
@@ -91,16 +92,16 @@ class Learner:
 
     def left(self) -> list[str]:
         """Return the names of files that stay though nobody needs them, after another run that is much later."""
-        hour, minute = scratch.HOUR, files.MINUTE
-        scratch.HOUR = files.MINUTE = -1
+        hour, minute = scratch.HOUR, _files.MINUTE
+        scratch.HOUR = _files.MINUTE = -1
         try:
             scratch.sweep()
             with contextlib.suppress(RefusedError), progress.changing():  # where the file is foreign, nothing is left
                 pass
             for name in ("multi-param", "homes", "linear"):
-                files.write_new(self.work / exercise(name).filename, exercise(name).starter)
+                _files.write_new(self.work / exercise(name).filename, exercise(name).starter)
         finally:
-            scratch.HOUR, files.MINUTE = hour, minute
+            scratch.HOUR, _files.MINUTE = hour, minute
         places = [*self.state.glob(".*.new"), *self.work.glob(".*.new"), *(self.home / "temporary").iterdir()]
         return [path.name for path in places]
 

@@ -1,4 +1,4 @@
-"""The one place that opens a file to read it: a regular file or a link to one, of bounded size, and read once."""
+"""The one place that opens a file of a user to read: a regular file or a link to one, of bounded size, read once."""
 
 import os
 import stat
@@ -7,7 +7,7 @@ from pathlib import Path
 
 from nnx_state._outcome import RefusedError
 
-LONGEST = 1_000_000  # bytes of an attempt, and of the progress file
+LONGEST = 1_000_000  # bytes of an attempt, a progress file or a baseline
 SHOWN = 200  # characters of a line that is shown
 _KINDS = {
     stat.S_IFDIR: "a directory",

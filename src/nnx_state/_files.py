@@ -1,4 +1,4 @@
-"""Write files of a learner so that nothing is lost and nothing is half written, even after a crash."""
+"""Write files of a user so that nothing is lost and nothing is half written, even after a crash."""
 
 import contextlib
 import glob
@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TextIO
 
 from nnx_state._outcome import RefusedError
-from nnx_state.practice.reading import require_regular
+from nnx_state._reading import require_regular
 
 MINUTE = 60.0  # seconds, after which nobody is about to finish a file that was begun
 
