@@ -46,6 +46,12 @@ def test_paths_are_sorted_and_shared_leaves_told_once():
     assert list(differences(one, other)) == ["a", "b"]
 
 
+def test_two_models_without_a_leaf_have_the_same_state():
+    assert differences(nnx.Dict(), nnx.Dict()) == {}
+    with pytest.raises(ValueError, match="matches none"):
+        differences(nnx.Dict(), nnx.Dict(), nnx.Param)
+
+
 def test_a_filter_narrows():
     one, other = (nnx.BatchNorm(2, rngs=nnx.Rngs(0)) for _ in range(2))
     other.mean[...] += 1

@@ -31,7 +31,7 @@ def differences(
 
     Raises:
         TypeError: If one of them is traced.
-        ValueError: If the filter matches no leaf of either.
+        ValueError: If a filter matches no leaf of either.
 
     ```python
     import jax.numpy as jnp
@@ -49,7 +49,7 @@ def differences(
     ```
     """
     first, second = (dict(leaves(nnx.filter_state(_state(node), only))) for node in (one, other))
-    if not first and not second:
+    if only is not ... and not first and not second:
         raise ValueError(f"only must match a leaf of one of the two, got {only!r}, which matches none: pass `...`.")
     found = {}
     for path in sorted(first | second):

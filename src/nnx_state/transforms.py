@@ -93,7 +93,7 @@ def unchanged(before: Any, model: Any, only: nnx.filterlib.Filter = nnx.Param) -
 
     Raises:
         TypeError: If the model is traced.
-        ValueError: If no leaf matches `only`, the two hold different paths, or they share a Variable.
+        ValueError: If no leaf matches a filter, the two hold different paths, or they share a Variable.
 
     ```python
     from flax import nnx
@@ -113,7 +113,7 @@ def unchanged(before: Any, model: Any, only: nnx.filterlib.Filter = nnx.Param) -
     old, new = (dict(leaves(nnx.state(node, only))) for node in (before, model))
     if lonely := sorted(set(old) ^ set(new)):
         raise ValueError(f"before and model must hold the same paths, got {lonely} in one only: clone this model.")
-    if not new:
+    if only is not ... and not new:
         raise ValueError(f"only must match a leaf of the model, got {only!r}, which matches none: pass `...` for all.")
     shared = sorted(path for path in new if isinstance(new[path], nnx.Variable) and old[path] is new[path])
     if shared:
