@@ -163,7 +163,7 @@ def test_what_comes_back_changed_is_said():
 
 def test_orbax_keeps_what_this_site_teaches():
     model = Net(nnx.Rngs(0))
-    model.small = nnx.Param(jnp.ones(2, jnp.float8_e5m2))
+    model.small = nnx.Variable(jnp.ones(2, jnp.float8_e5m2))
     model.half = nnx.Param(jnp.ones(2, jnp.bfloat16))
     model.number = nnx.Variable(3)
     model.rbg = nnx.Rngs(jax.random.key(0, impl="rbg"))

@@ -56,7 +56,7 @@ def optimizer_of(model: nnx.Module, given: Any) -> tuple[nnx.Optimizer[Any], Pla
         ValueError: If the function raises.
     """
     place, made = None, given
-    if callable(given) and not isinstance(given, type):
+    if callable(given) and not isinstance(given, type | nnx.Module):
         place = _place(given)
         try:
             made = given(model)
@@ -142,7 +142,7 @@ def _with_gradient(model: nnx.Module, gradients: Any) -> set[str]:
     wanted = gradients.filter if isinstance(gradients, nnx.DiffState) else gradients
     try:
         filterlib.to_predicate(wanted)
-    except TypeError:
+    except (TypeError, ValueError):
         raise TypeError(
             f"gradients must be the filter of the gradient, an nnx.DiffState, or the State that nnx.grad returned, got "
             f"{type(wanted).__name__}: write gradients=nnx.Param."

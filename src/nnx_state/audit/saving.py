@@ -74,7 +74,7 @@ def _own(run: Nodes, save: Function, restore: Function) -> Trip:
     """Save a copy of a run whose numbers are all changed, restore it into another copy, and compare bit by bit."""
     saved, target = (nnx.clone(run, arrays=True) for _ in range(2))
     _change(saved)
-    before, wanted = _leaves(target), _leaves(saved)
+    before, wanted = _leaves(run), _leaves(saved)
     with tempfile.TemporaryDirectory() as folder:
         _call("save", save, saved, folder)
         returned = _call("restore", restore, target, folder)
