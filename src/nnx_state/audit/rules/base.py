@@ -1,5 +1,6 @@
 """What a rule is, what it looks at, and what several of them ask of a value."""
 
+import dataclasses
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -7,7 +8,9 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from nnx_state.audit.optimizing import Step
 from nnx_state.audit.running import Call
+from nnx_state.audit.saving import Trip
 from nnx_state.audit.table import Row
 
 ERROR, WARNING, NOTE = "error", "warning", "note"
@@ -20,10 +23,14 @@ class Model:
     Attributes:
         rows: the table of its values.
         call: what calls of copies did; nothing where no inputs were given.
+        step: what steps of the optimizer did to copies; nothing where none was given.
+        trip: what a save and a restore of copies did; nothing where no `save` was given.
     """
 
     rows: list[Row]
     call: Call
+    step: Step = dataclasses.field(default_factory=Step)
+    trip: Trip = dataclasses.field(default_factory=Trip)
 
     def variables(self, kind: type) -> Iterator[Row]:
         """Yield the rows of the Variables of a type and its subtypes which the state holds."""
@@ -57,6 +64,7 @@ class Rule:
         about: what it finds, in a few words.
         finds: the search itself.
         runs: whether it needs a forward pass.
+        needs: what it needs else: `"optimizer"`, `"gradients"`, `"save"` for functions, or `"orbax"`.
     """
 
     name: str
@@ -64,16 +72,22 @@ class Rule:
     about: str
     finds: Callable[[Model], Iterator[Found]]
     runs: bool = False
+    needs: str = ""
+
+    @property
+    def takes(self) -> str:
+        """Return what the audit has to be given besides the model, or nothing."""
+        return "inputs" if self.runs else self.needs
 
 
 RULES: dict[str, Rule] = {}
 
 
-def rule(name: str, severity: str, about: str, *, runs: bool = False) -> Callable[[Any], Any]:
+def rule(name: str, severity: str, about: str, *, runs: bool = False, needs: str = "") -> Callable[[Any], Any]:
     """Register a search as a rule."""
 
     def register(finds: Callable[[Model], Iterator[Found]]) -> Callable[[Model], Iterator[Found]]:
-        RULES[name] = Rule(name, severity, about, finds, runs)
+        RULES[name] = Rule(name, severity, about, finds, runs, needs)
         return finds
 
     return register
