@@ -7,6 +7,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from nnx_state.audit.lines import Place
 from nnx_state.audit.running import Call
 from nnx_state.audit.table import Row
 
@@ -37,14 +38,26 @@ class Found:
     """What a rule has found.
 
     Attributes:
-        row: the value.
+        row: the value; None where the finding is about a line and no value.
         what: what it is, and what that does to this model, in one sentence or two.
         write: what to write in its place.
+        line: the line, where it is not the one that makes the value.
     """
 
-    row: Row
+    row: Row | None
     what: str
     write: str
+    line: Place | None = None
+
+    @property
+    def path(self) -> str:
+        """Return the path of the value."""
+        return self.row.path if self.row else ""
+
+    @property
+    def place(self) -> Place | None:
+        """Return the line to mend."""
+        return self.line or (self.row.place if self.row else None)
 
 
 @dataclass(frozen=True)
