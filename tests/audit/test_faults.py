@@ -130,12 +130,12 @@ class WithLayer(nnx.Module):
 
 
 class OfDefault(nnx.Module):
-    def __call__(self, x, table=jnp.arange(3.0)):
+    def __call__(self, x, table=jnp.arange(3.0)):  # noqa: B008  # it is the fault
         return x + table.sum()
 
 
 class OfKeyword(nnx.Module):
-    def __call__(self, x, *, table=jnp.arange(3.0)):
+    def __call__(self, x, *, table=jnp.arange(3.0)):  # noqa: B008  # it is the fault
         return x + table.sum()
 
 
@@ -159,6 +159,8 @@ FAULTS = {
     "an average as Param": (lambda: Model(nnx.Param(jnp.array(0.0)), averages), "written-param", "value"),
     "a counter as plain array": (lambda: Model(jnp.array(0), replaces), "array-written", "value"),
     "an array that a call adds": (lambda: Model(1, adds), "array-written", "seen"),
+    "a counter as BatchStat": (lambda: Model(nnx.BatchStat(jnp.array(0)), counts), "other-role", "value"),
+    "a counter as RngCount": (lambda: Model(nnx.RngCount(jnp.array(0), tag="a"), counts), "other-role", "value"),
     "a counter as number": (lambda: Model(0, replaces), "static-written", "value"),
     "a list that is filled in a call": (lambda: Model([], fills), "static-written", "value"),
     "a module in a list": (lambda: late(nnx.Param(jnp.ones(2))), "hidden-state", "value.0"),

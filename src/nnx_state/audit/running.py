@@ -364,7 +364,7 @@ def _watch(model: nnx.Module) -> Callable[[], set[str]]:
     A transform of JAX makes such copies, with the metadata of the Variables, and forgets them.
     One of NNX makes them too, and writes back.
     """
-    variables = {path: leaf for path, leaf in leaves(model) if isinstance(leaf, nnx.Variable)}
+    variables = {path: leaf for path, leaf in leaves(model) if isinstance(leaf, nnx.Variable) and not _is_shared(leaf)}
     values = {path: variable.get_raw_value() for path, variable in variables.items()}
     written: set[str] = set()
 
@@ -383,6 +383,11 @@ def _watch(model: nnx.Module) -> Callable[[], set[str]]:
     return lambda: {path for path in written if variables[path].get_raw_value() is values[path]}
 
 
+def _is_shared(variable: Any) -> bool:
+    """Tell a Variable that is a reference: what is written into a copy of it is written into all."""
+    return bool(variable.ref or variable.hijax)
+
+
 def _forms(model: nnx.Module) -> dict[str, str]:
     """Return the shapes and dtypes of each leaf; not of what `sow` collects, which grows until it is taken."""
     return {
@@ -393,7 +398,7 @@ def _forms(model: nnx.Module) -> dict[str, str]:
 
 
 def _reused(model: nnx.Module, inputs: Inputs) -> tuple[str, Place | None] | None:
-    """Lower two calls in training, with JAX looking for keys that are taken twice."""
+    """Trace two calls in training, with JAX looking for keys that are taken twice."""
     graphdef, state = nnx.split(_copied(model, train=True))
 
     def twice(state: Any) -> None:
@@ -404,7 +409,7 @@ def _reused(model: nnx.Module, inputs: Inputs) -> tuple[str, Place | None] | Non
 
     try:
         with jax.debug_key_reuse(True):
-            jax.jit(twice).lower(state)
+            jax.make_jaxpr(twice)(state)
     except jax.errors.KeyReuseError as error:
         return str(error).splitlines()[0], _line_of(error)
     except CallError as error:

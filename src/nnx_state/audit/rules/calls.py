@@ -65,8 +65,8 @@ def _array_written(model: Model) -> Iterator[Found]:
     for row in (*written, *model.call.added):
         yield Found(
             row,
-            f"a plain array that a call {does.get(row.path, 'adds to the model')}: it has no type, so that no filter by "
-            "type finds it, and `nnx.jit` in tree mode and `jax.jit` forget what the call wrote.",
+            f"a plain array that a call {does.get(row.path, 'adds to the model')}: it has no type, so that no filter "
+            "by type finds it, and `nnx.jit` in tree mode and `jax.jit` forget what the call wrote.",
             "`nnx.Variable(…)` or a type of your own, made in `__init__`; return from the call what nothing keeps.",
         )
 
@@ -77,8 +77,8 @@ def _lost_write(model: Model) -> Iterator[Found]:
         if row.path in model.call.lost:
             yield Found(
                 row,
-                f"{article(row.home)} {row.home} that a function under a transform of JAX writes in this call, in a copy "
-                "that is thrown away: after the call it is what it was before.",
+                f"{article(row.home)} {row.home} that a function under a transform of JAX writes in this call, in a "
+                "copy that is thrown away: after the call it is what it was before.",
                 "the transform of NNX with the same name, such as `nnx.remat` for `jax.checkpoint`; or return the new "
                 "value from the function, and write it outside.",
             )
@@ -91,11 +91,11 @@ def _compiles_again(model: Model) -> Iterator[Found]:
     before, once, twice = model.call.forms
     for row in model.rows:
         old, new, last = (forms.get(row.path) for forms in (before, once, twice))
-        if old != new:
+        if old and old != new:
             when = "once more" if new == last else "again at each call"
             yield Found(
                 row,
-                f"{old or 'nothing'} before a call and {new or 'nothing'} after it, and that is part of the program: "
+                f"{old} before a call and {new or 'nothing'} after it, and that is part of the program: "
                 f"`nnx.jit` compiles {when}.",
                 "a leaf that keeps its shape and dtype: room for all of it in `__init__`, and `.astype(…)` where it is "
                 "written.",

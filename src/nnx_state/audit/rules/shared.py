@@ -64,7 +64,7 @@ def _tied_param(model: Model) -> Iterator[Found]:
             others = " and ".join(f"`{path}`" for path in row.also)
             yield Found(
                 row,
-                f"a Param that is {others} too: NNX keeps it one, and `jax.jit`, `jax.grad` and `jax.tree.map` make one "
-                "for each path, with a gradient each, so that an update takes them apart.",
+                f"a Param that is {others} too: NNX keeps it one, and `jax.jit`, `jax.grad` and `jax.tree.map` make "
+                "one for each path, with a gradient each, so that an update takes them apart.",
                 "the transforms of NNX around this model; or one attribute, which both places read.",
             )
