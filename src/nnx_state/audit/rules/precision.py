@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy
 from flax import nnx
 
-from nnx_state.audit.rules.base import ERROR, WARNING, Found, Model, article, dtype_name, has_numbers, rule
+from nnx_state.audit.rules.base import ERROR, WARNING, Found, Model, article, count_numbers, dtype_name, has_numbers, rule
 
 MOMENTUM = 0.99  # the default of `nnx.BatchNorm`
 
@@ -43,12 +43,12 @@ def _not_finite(model: Model) -> Iterator[Found]:
             floats = [one for one in row.arrays if has_numbers(one) and jnp.issubdtype(one.dtype, jnp.inexact)]
             count = sum(int((~jnp.isfinite(array)).sum()) for array in floats)
             spoilt = model.call.spoilt.get(row.path, 0)
-            when = "that one call in training makes" if spoilt and not count else "that are"
+            when = " after one call in training" if spoilt and not count else ""
             if count or spoilt:
                 yield Found(
                     row,
-                    f"{article(kind.__name__)} {kind.__name__} with {count or spoilt} numbers {when} NaN or infinite: "
-                    "what is added to them or multiplied by them stays so, in each later call.",
+                    f"{article(kind.__name__)} {kind.__name__} with NaN or infinity in {count or spoilt} of "
+                    f"{count_numbers(row)} elements{when}: what is added to these or multiplied by them stays so.",
                     "a test of the batch before the average takes it in, such as `jnp.where(jnp.isfinite(new), new, "
                     "old)`; a state from before, if it came from a step.",
                 )
