@@ -8,7 +8,17 @@ import jax.numpy as jnp
 import numpy
 from flax import nnx
 
-from nnx_state.audit.rules.base import ERROR, WARNING, Found, Model, article, count_numbers, dtype_name, has_numbers, rule
+from nnx_state.audit.rules.base import (
+    ERROR,
+    WARNING,
+    Found,
+    Model,
+    article,
+    count_numbers,
+    dtype_name,
+    has_numbers,
+    rule,
+)
 
 MOMENTUM = 0.99  # the default of `nnx.BatchNorm`
 
