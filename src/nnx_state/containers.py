@@ -70,6 +70,7 @@ def hidden_state(model: nnx.Pytree) -> list[str]:
 
     A gradient, an optimizer, a filter and a checkpoint miss them, and Flax notices few of them.
     They sit in static attributes: in a list that was filled late, a set, an object that is no module, a closure.
+    Or they are a default argument of a method, or an attribute of the class, which all its objects share.
     An array that leaked out of a traced function can be among them.
     What is part of the state by another path is not hidden.
 

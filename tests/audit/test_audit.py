@@ -41,7 +41,7 @@ def test_each_rule_has_a_page_and_a_row_in_the_table_of_rules():
         (PAGES / "index.md").read_text("utf-8"),
         re.M,
     )
-    assert listed == [(rule.name, rule.about, rule.severity, rule.takes) for rule in RULES.values()]
+    assert listed == [(rule.name, rule.about, rule.severity, rule.needs) for rule in RULES.values()]
 
 
 @pytest.mark.parametrize("name", RULES)
@@ -49,8 +49,8 @@ def test_the_page_of_a_rule_says_how_sure_it_is(name):
     text = (PAGES / f"{name}.md").read_text("utf-8")
     rule = RULES[name]
     assert f"*{rule.severity}*" in text
-    assert not rule.takes or f"needs `{rule.takes}`" in text or f'save="{rule.takes}"' in text
-    assert ("needs `inputs`" in text) == rule.runs
+    assert not rule.needs or f"needs `{rule.needs}`" in text or f'save="{rule.needs}"' in text
+    assert ("needs `inputs`" in text) == (rule.needs == "inputs")
     assert ("asked for by name" in text) == (rule.severity == NOTE)
 
 

@@ -10,7 +10,7 @@ from nnx_state import carry_over, differences, param_mask
 from nnx_state.audit import audit
 from nnx_state.audit.rules import RULES
 
-ABOUT_OPTIMIZERS = [name for name, rule in RULES.items() if rule.takes in ("optimizer", "gradients")]
+ABOUT_OPTIMIZERS = [name for name, rule in RULES.items() if rule.needs in ("optimizer", "gradients")]
 X = jnp.ones((2, 2))
 
 

@@ -62,7 +62,7 @@ class Ignores:
                 elif known is None:
                     what = f"`ignore[{rule}]` names no rule."
                     found.append(Fault(what, "the id of a rule, or no comment.", place))
-                elif rule in asked and known.takes in {"", *given} and (place, rule) not in self.taken:
+                elif rule in asked and known.needs in {"", *given} and (place, rule) not in self.taken:
                     what = f"`ignore[{rule}]` leaves nothing out."
                     found.append(Fault(what, "no comment: what it was for is gone.", place))
         return found

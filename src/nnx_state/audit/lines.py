@@ -6,10 +6,11 @@ import inspect
 import linecache
 import os
 import re
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from nnx_state._hidden import is_foreign
 
 MAKERS = ("__init__", "setup", "__post_init__")  # where a class usually assigns its attributes
 
@@ -108,19 +109,22 @@ def _assignments(owner: type) -> tuple[_Line, ...]:
     body = _body(owner)
     methods = [node for node in body if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
     made = [(method, line) for method in methods for node in ast.walk(method) for line in _of(node, _self(method))]
-    fields = [_field(node) for node in body]  # of a dataclass
     return (
         *(line for method, line in made if method.name in MAKERS),
-        *(field for field in fields if field),
+        *(field for node in body for field in _fields(node)),
         *(line for method, line in made if method.name not in MAKERS),
+        *(_Line(re.escape(method.name), method.lineno, None) for method in methods),  # for its default arguments
     )
 
 
-def _field(node: ast.stmt) -> _Line | None:
+def _fields(node: ast.stmt) -> list[_Line]:
+    """Return the fields of a dataclass, and the attributes of a class, that a statement in its body makes."""
     match node:
         case ast.AnnAssign(target=ast.Name(id=name), value=made):
-            return _Line(re.escape(name), node.lineno, made)
-    return None
+            return [_Line(re.escape(name), node.lineno, made)]
+        case ast.Assign(targets=targets, value=made):
+            return [_Line(re.escape(one.id), node.lineno, made) for one in targets if isinstance(one, ast.Name)]
+    return []
 
 
 def _body(owner: type) -> list[ast.stmt]:
@@ -187,8 +191,3 @@ def _parts(target: ast.expr, made: ast.expr) -> list[tuple[ast.expr, ast.expr | 
     if isinstance(made, ast.Tuple | ast.List) and len(made.elts) == len(target.elts):
         values = [*made.elts]
     return list(zip(target.elts, values, strict=True))
-
-
-def is_foreign(owner: type) -> bool:
-    """Tell whether a class belongs to Flax or JAX, in whose files nobody mends their model."""
-    return owner.__module__.partition(".")[0] in {"flax", "jax", "optax", "builtins", *sys.stdlib_module_names}

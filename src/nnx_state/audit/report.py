@@ -156,7 +156,7 @@ def audit(
     saved = saving.ORBAX if save == saving.ORBAX else "save"
     arguments = {"inputs": inputs, "optimizer": optimizer, "gradients": gradients, saved: save}
     given = {name for name, value in arguments.items() if value is not None}
-    call = running.Call() if inputs is None else running.call(_with_numbers(model, rows), inputs)
+    call = running.Call(_with_numbers(model, rows) if inputs is not None else model, inputs)
     step, trip = optimizing.Step(), saving.Trip()
     if optimizer is not None:
         step = optimizing.step(_with_numbers(model, rows), optimizer, gradients)
@@ -167,10 +167,10 @@ def audit(
     looked = Model(rows, call, step, trip)
     ignores = Ignores.of([*rows, *step.rows])
     findings = [
-        Finding(rule, RULES[rule].severity, found.row.path, found.what, found.write, found.row.place)
+        Finding(rule, RULES[rule].severity, found.path, found.what, found.write, found.place)
         for rule in asked
         for found in RULES[rule].finds(looked)
-        if not ignores.take(rule, found.row.place)
+        if not ignores.take(rule, found.place)
     ]
     findings += [
         Finding(UNUSED_IGNORE, WARNING, "", one.what, one.write, one.place) for one in ignores.faults(asked, given)
@@ -191,7 +191,10 @@ def _asked(select: Iterable[str] | None, ignore: Iterable[str]) -> list[str]:
 
 
 def _with_numbers(model: nnx.Module, rows: list[Row]) -> nnx.Module:
-    if any(isinstance(array, jax.ShapeDtypeStruct) for row in rows for array in row.arrays):
+    arrays = [array for row in rows for array in row.arrays]
+    if any(isinstance(array, jax.core.Tracer) for array in arrays):
+        raise ValueError("A model with a tracer cannot be called: audit it without inputs, which says where it is.")
+    if any(isinstance(array, jax.ShapeDtypeStruct) for array in arrays):
         raise ValueError(
             "An abstract model cannot be called, trained or saved: audit it alone, or make its numbers first."
         )

@@ -8,9 +8,9 @@ from typing import Any
 import jax
 from flax import nnx
 
-from nnx_state._hidden import hidden
+from nnx_state._hidden import hidden, is_foreign
 from nnx_state._paths import dotted
-from nnx_state.audit.lines import Place, assigned, is_foreign
+from nnx_state.audit.lines import Place, assigned
 from nnx_state.homes import kinds
 
 Path = tuple[Any, ...]
@@ -101,16 +101,24 @@ def table(model: nnx.Module) -> list[Row]:
         is_hidden = home == "static" and isinstance(value, nnx.Variable | jax.Array)  # it is told below
         if home and not is_hidden:
             around, is_attribute, place = _origin(nodes, path, value)
-            rows.append(Row(dotted(path), home, value, around, is_attribute, others.get(path, ()), place))
+            rows.append(Row(dotted(path), home, value, around, is_attribute, _also(others, path), place))
     for path, value in sorted(hidden(model), key=lambda found: dotted(found[0])):
         around, is_attribute, place = _origin(nodes, path, value)
         rows.append(Row(dotted(path), "hidden", value, around, is_attribute, (), place))
     return rows
 
 
-def _others(model: nnx.Module) -> dict[Path, tuple[str, ...]]:
-    """Return the other paths of each Variable that has several, by the first."""
-    return {tuple(group[0]): tuple(map(dotted, group[1:])) for group in nnx.find_duplicates(model)}
+def _others(model: nnx.Module) -> dict[Path, list[Path]]:
+    """Return the other paths of each Variable or module that has several, by the first."""
+    return {tuple(group[0]): list(map(tuple, group[1:])) for group in nnx.find_duplicates(model)}
+
+
+def _also(others: dict[Path, list[Path]], path: Path) -> tuple[str, ...]:
+    """Return the other paths of a value: its own, or those of the nearest module around it that has several."""
+    for length in range(len(path), 0, -1):
+        if path[:length] in others:
+            return tuple(dotted((*other, *path[length:])) for other in others[path[:length]])
+    return ()
 
 
 def _origin(nodes: dict[Path, Any], path: Path, value: Any) -> tuple[tuple[type, ...], bool, Place | None]:

@@ -82,11 +82,11 @@ def _told(report: Report, form: str, known: int, gone: int) -> Outcome:
 def rules() -> Outcome:
     """List the rules."""
     lines = [
-        f"- `{rule.name}` ({rule.severity}{rule.takes and f', with {rule.takes}'}): {rule.about}."
+        f"- `{rule.name}` ({rule.severity}{rule.needs and f', with {rule.needs}'}): {rule.about}."
         for rule in RULES.values()
     ]
     data = [
-        {"rule": rule.name, "severity": rule.severity, "about": rule.about, "needs": rule.takes}
+        {"rule": rule.name, "severity": rule.severity, "about": rule.about, "needs": rule.needs}
         for rule in RULES.values()
     ]
     return Outcome("\n".join(lines), {"rules": data})

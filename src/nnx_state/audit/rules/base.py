@@ -8,6 +8,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from nnx_state.audit.lines import Place
 from nnx_state.audit.optimizing import Step
 from nnx_state.audit.running import Call
 from nnx_state.audit.saving import Trip
@@ -44,14 +45,26 @@ class Found:
     """What a rule has found.
 
     Attributes:
-        row: the value.
+        row: the value; None where the finding is about a line and no value.
         what: what it is, and what that does to this model, in one sentence or two.
         write: what to write in its place.
+        line: the line, where it is not the one that makes the value.
     """
 
-    row: Row
+    row: Row | None
     what: str
     write: str
+    line: Place | None = None
+
+    @property
+    def path(self) -> str:
+        """Return the path of the value."""
+        return self.row.path if self.row else ""
+
+    @property
+    def place(self) -> Place | None:
+        """Return the line to mend."""
+        return self.line or (self.row.place if self.row else None)
 
 
 @dataclass(frozen=True)
@@ -63,31 +76,25 @@ class Rule:
         severity: `"error"`, `"warning"`, or `"note"` for what cannot be sure: off by default, and never a failure.
         about: what it finds, in a few words.
         finds: the search itself.
-        runs: whether it needs a forward pass.
-        needs: what it needs else: `"optimizer"`, `"gradients"`, `"save"` for functions, or `"orbax"`.
+        needs: what the audit has to be given besides the model: `"inputs"`, `"optimizer"`, `"gradients"`, `"save"` for
+            functions, or `"orbax"`; nothing if it reads values alone.
     """
 
     name: str
     severity: str
     about: str
     finds: Callable[[Model], Iterator[Found]]
-    runs: bool = False
     needs: str = ""
-
-    @property
-    def takes(self) -> str:
-        """Return what the audit has to be given besides the model, or nothing."""
-        return "inputs" if self.runs else self.needs
 
 
 RULES: dict[str, Rule] = {}
 
 
-def rule(name: str, severity: str, about: str, *, runs: bool = False, needs: str = "") -> Callable[[Any], Any]:
+def rule(name: str, severity: str, about: str, *, needs: str = "") -> Callable[[Any], Any]:
     """Register a search as a rule."""
 
     def register(finds: Callable[[Model], Iterator[Found]]) -> Callable[[Model], Iterator[Found]]:
-        RULES[name] = Rule(name, severity, about, finds, runs, needs)
+        RULES[name] = Rule(name, severity, about, finds, needs)
         return finds
 
     return register

@@ -4,12 +4,12 @@ from collections.abc import Iterator
 
 from flax import nnx
 
-from nnx_state.audit.rules.base import ERROR, NOTE, WARNING, Found, Model, is_float, rule
+from nnx_state.audit.rules.base import ERROR, NOTE, WARNING, Found, Model, article, is_float, rule
 
 MAKE_A_KERNEL = {nnx.WeightNorm, nnx.SpectralNorm}  # of other Params, in each call
 
 
-@rule("written-param", ERROR, "a Param that a forward pass writes", runs=True)
+@rule("written-param", ERROR, "a Param that a forward pass writes", needs="inputs")
 def _written_param(model: Model) -> Iterator[Found]:
     for row in model.variables(nnx.Param):
         if row.path in model.call.written and not MAKE_A_KERNEL & {*row.around}:
@@ -21,7 +21,7 @@ def _written_param(model: Model) -> Iterator[Found]:
             )
 
 
-@rule("eval-writes", WARNING, "a running average that a forward pass writes in evaluation", runs=True)
+@rule("eval-writes", WARNING, "a running average that a forward pass writes in evaluation", needs="inputs")
 def _eval_writes(model: Model) -> Iterator[Found]:
     for row in model.variables(nnx.BatchStat):  # what else is written, as a cache or a count is, may be meant
         if row.path in model.call.written_in_eval:
@@ -33,7 +33,7 @@ def _eval_writes(model: Model) -> Iterator[Found]:
             )
 
 
-@rule("unused-param", NOTE, "a Param on which no output depends", runs=True)
+@rule("unused-param", NOTE, "a Param on which no output depends", needs="inputs")
 def _unused_param(model: Model) -> Iterator[Found]:
     for row in model.variables(nnx.Param):
         if row.path in model.call.unused and is_float(row) and row.path not in model.call.written:
@@ -45,14 +45,58 @@ def _unused_param(model: Model) -> Iterator[Found]:
             )
 
 
-@rule("static-written", WARNING, "a static value that a forward pass changes", runs=True)
+@rule("static-written", WARNING, "a static value that a forward pass changes", needs="inputs")
 def _static_written(model: Model) -> Iterator[Found]:
     for row in model.rows:
         if row.home == "static" and row.path in model.call.settings:
             before, after = model.call.settings[row.path]
             yield Found(
                 row,
-                f"a static value that a call changes from {before!r} to {after!r}: it is part of the program, so that "
+                f"a static value that a call changes from {before} to {after}: it is part of the program, so that "
                 "`nnx.jit` compiles again for each value, and no checkpoint holds it.",
-                "`nnx.Variable(jnp.array(…))` for a number; set what is no number outside of the call.",
+                "`nnx.Variable(jnp.array(…))` for a number; set and fill what is no number outside of the call.",
+            )
+
+
+@rule("array-written", WARNING, "a plain array that a forward pass writes or adds", needs="inputs")
+def _array_written(model: Model) -> Iterator[Found]:
+    written = [row for row in model.rows if row.home == "array" and row.path in model.call.written]
+    does = {row.path: f"changes {model.call.written[row.path]}" for row in written}
+    for row in (*written, *model.call.added):
+        yield Found(
+            row,
+            f"a plain array that a call {does.get(row.path, 'adds to the model')}: it has no type, so that no filter "
+            "by type finds it, and `nnx.jit` in tree mode and `jax.jit` forget what the call wrote.",
+            "`nnx.Variable(…)` or a type of your own, made in `__init__`; return from the call what nothing keeps.",
+        )
+
+
+@rule("lost-write", ERROR, "a Variable that a transform of JAX writes in a copy", needs="inputs")
+def _lost_write(model: Model) -> Iterator[Found]:
+    for row in model.variables(nnx.Variable):
+        if row.path in model.call.lost:
+            yield Found(
+                row,
+                f"{article(row.home)} {row.home} that a function under a transform of JAX writes in this call, in a "
+                "copy that is thrown away: after the call it is what it was before.",
+                "the transform of NNX with the same name, such as `nnx.remat` for `jax.checkpoint`; or return the new "
+                "value from the function, and write it outside.",
+            )
+
+
+@rule("compiles-again", WARNING, "a leaf whose shape or dtype a forward pass changes", needs="inputs")
+def _compiles_again(model: Model) -> Iterator[Found]:
+    if len(model.call.forms) < 3:  # the first call left all as it was, or nothing was called
+        return
+    before, once, twice = model.call.forms
+    for row in model.rows:
+        old, new, last = (forms.get(row.path) for forms in (before, once, twice))
+        if old and old != new:
+            when = "once more" if new == last else "again at each call"
+            yield Found(
+                row,
+                f"{old} before a call and {new or 'nothing'} after it, and that is part of the program: "
+                f"`nnx.jit` compiles {when}.",
+                "a leaf that keeps its shape and dtype: room for all of it in `__init__`, and `.astype(…)` where it is "
+                "written.",
             )

@@ -16,8 +16,8 @@ def _hidden_state(model: Model) -> Iterator[Found]:
                 row,
                 f"{article(kind)} {kind} of {row.nbytes} bytes that the state does not hold: gradients, optimizers, "
                 "filters and checkpoints miss it.",
-                "`nnx.List` or `nnx.Dict` in place of a list or a dict; in place of a function that holds an array, a "
-                "module with an attribute for it.",
+                "`nnx.List` or `nnx.Dict` in place of a list or a dict; in place of a function or a class that holds "
+                "it, an attribute that `__init__` sets.",
             )
 
 

@@ -1,11 +1,24 @@
 """Rules of labels: values with the type of another role."""
 
 from collections.abc import Iterator
+from typing import Any
 
+import jax
 import jax.numpy as jnp
 from flax import nnx
 
-from nnx_state.audit.rules.base import ERROR, WARNING, Found, Model, count_numbers, dtype_name, is_float, rule
+from nnx_state.audit.rules.base import (
+    ERROR,
+    NOTE,
+    WARNING,
+    Found,
+    Model,
+    article,
+    count_numbers,
+    dtype_name,
+    is_float,
+    rule,
+)
 
 WEIGHTS = {"kernel", "bias", "weight", "weights", "scale", "embedding", "w", "b"}
 
@@ -47,3 +60,27 @@ def _variable_weight(model: Model) -> Iterator[Found]:
                 "default, and an optimizer with `wrt=nnx.Param` leaves them as they are.",
                 "`nnx.Param(…)`; a type of your own, such as `class Frozen(nnx.Variable)`, if it must not be trained.",
             )
+
+
+@rule("other-role", NOTE, "a type of NNX that is used for another role")
+def _other_role(model: Model) -> Iterator[Found]:
+    for row in model.variables(nnx.BatchStat):
+        if row.arrays and not is_float(row):
+            yield Found(
+                row,
+                f"a BatchStat of {dtype_name(row.arrays[0])}: what averages all BatchStats, over devices or over time, "
+                "makes a fraction of it.",
+                "`nnx.Variable(…)`, or a type of your own, for what counts.",
+            )
+    for row in model.variables(nnx.RngState):
+        if not issubclass(row.owner, nnx.RngStream | nnx.Rngs) and not any(map(_is_key, row.arrays)):
+            yield Found(
+                row,
+                f"{article(row.home)} {row.home} that belongs to no random stream: what leaves out or resets random "
+                "state, as `nnx.Not(nnx.RngState)` does for a checkpoint, takes it along.",
+                "`nnx.Variable(…)`, or a type of your own, for what counts.",
+            )
+
+
+def _is_key(array: Any) -> bool:
+    return bool(jnp.issubdtype(array.dtype, jax.dtypes.prng_key))

@@ -55,3 +55,16 @@ def _same_draw(model: Model) -> Iterator[Found]:
                     "units that look alike learn alike.",
                     "one `rngs` for the whole model, which gives each layer a key of its own.",
                 )
+
+
+@rule("tied-param", NOTE, "a Param with several paths")
+def _tied_param(model: Model) -> Iterator[Found]:
+    for row in model.variables(nnx.Param):
+        if row.also:
+            others = " and ".join(f"`{path}`" for path in row.also)
+            yield Found(
+                row,
+                f"a Param that is {others} too: NNX keeps it one, and `jax.jit`, `jax.grad` and `jax.tree.map` make "
+                "one for each path, with a gradient each, so that an update takes them apart.",
+                "the transforms of NNX around this model; or one attribute, which both places read.",
+            )

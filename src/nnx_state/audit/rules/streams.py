@@ -7,7 +7,7 @@ import jax
 from flax import nnx
 
 from nnx_state._bits import inside
-from nnx_state.audit.rules.base import NOTE, WARNING, Found, Model, has_numbers, rule
+from nnx_state.audit.rules.base import ERROR, NOTE, WARNING, Found, Model, has_numbers, rule
 from nnx_state.audit.table import Row
 
 DRAW_A_CARRY = {nnx.RNN, nnx.Bidirectional}  # which is zeros, unless someone says otherwise
@@ -46,3 +46,16 @@ def _dropout_alone(model: Model) -> Iterator[Found]:
                 "a Dropout without `rngs`: a call in training raises, unless it is given `rngs`.",
                 "`nnx.Dropout(rate, rngs=rngs)`.",
             )
+
+
+@rule("key-reuse", ERROR, "one key for two draws", needs="inputs")
+def _key_reuse(model: Model) -> Iterator[Found]:
+    if model.call.reused:
+        said, line = model.call.reused
+        yield Found(
+            None,
+            f"a key that an earlier draw took already, in this call or in the one before (JAX: {said.rstrip('.')}): it "
+            "draws the same numbers again.",
+            "`rngs()` or `rngs.normal(…)`, which take a new key each time; or `jax.random.split` for each draw.",
+            line,
+        )

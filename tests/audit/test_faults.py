@@ -1,0 +1,254 @@
+"""The faults that a model can have, each with the rule that finds it, and beside it what is like it and right."""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+import pytest
+from flax import nnx
+
+from nnx_state import differences
+from nnx_state.audit import audit
+from nnx_state.audit.rules import RULES
+
+X = jnp.ones((3, 2))
+
+
+class Model(nnx.Module):
+    """A model with one value, and what a call does with it."""
+
+    def __init__(self, value, call=lambda model, x: x):
+        self.value = value
+        self.call = call
+        self.use_running_average = False
+
+    def __call__(self, x):
+        return self.call(self, x)
+
+
+def counts(model, x):
+    model.value[...] += 1
+    return x
+
+
+def replaces(model, x):
+    model.value = model.value + 1
+    return x
+
+
+def adds(model, x):
+    model.seen = x * 2
+    return x
+
+
+def fills(model, x):
+    model.value.append(1)
+    return x
+
+
+def averages(model, x):
+    if not model.use_running_average:
+        model.value[...] = (0.9 * model.value[...] + 0.1 * x.mean()).astype(model.value.dtype)
+    return x
+
+
+def spoils(model, x):
+    model.value[...] += jnp.log(-x.mean())
+    return x
+
+
+def grows(model, x):
+    model.value.set_value(jnp.concatenate([model.value[...], x]))
+    return x
+
+
+def widens(model, x):
+    model.value.set_value(model.value[...].astype(jnp.float32) + x.mean())
+    return x
+
+
+def checkpointed(transform):
+    def call(model, x):
+        return transform(lambda value, x: value(x))(model.value, x)
+
+    return call
+
+
+def mapped(model, x):
+    return jax.vmap(lambda value, x: value(x), in_axes=(None, 0))(model.value, x)
+
+
+def compiled(model, x):
+    return jax.jit(lambda value, x: value(x))(model.value, x)
+
+
+def draws_from_one_key(model, x):
+    return x + jax.random.normal(model.value[...], x.shape)
+
+
+def draws_from_a_new_key(model, x):
+    key, model.value[...] = jax.random.split(model.value[...])
+    return x + jax.random.normal(key, x.shape)
+
+
+def draws_twice(model, x):
+    key = model.value.noise()
+    return x + jax.random.normal(key, x.shape) + jax.random.uniform(key, x.shape)
+
+
+def linear(seed=0):
+    return nnx.Linear(2, 2, rngs=nnx.Rngs(seed))
+
+
+def norm():
+    return nnx.BatchNorm(2, rngs=nnx.Rngs(0))
+
+
+def dropout():
+    return nnx.Dropout(0.5, rngs=nnx.Rngs(0))
+
+
+def late(*items):
+    model = Model([])
+    model.value.extend(items)
+    return model
+
+
+def closed_over(array):
+    return lambda model, x: x + array.sum()
+
+
+class OfClass(nnx.Module):
+    table = jnp.arange(3.0)
+
+    def __call__(self, x):
+        return x + self.table.sum()
+
+
+class WithLayer(nnx.Module):
+    layer = linear()
+
+
+class OfDefault(nnx.Module):
+    def __call__(self, x, table=jnp.arange(3.0)):  # noqa: B008  # it is the fault
+        return x + table.sum()
+
+
+class OfKeyword(nnx.Module):
+    def __call__(self, x, *, table=jnp.arange(3.0)):  # noqa: B008  # it is the fault
+        return x + table.sum()
+
+
+class OfNumbers(nnx.Module):
+    sizes = (2, 3)
+    names: dict = {"one": 1}  # noqa: RUF012  # what a class may hold, if it is no array
+
+    def __call__(self, x, scale=2.0, *, axes=(0, 1)):
+        return x * scale
+
+
+def tied():
+    model = nnx.Dict(one=linear())
+    model.two = model.one
+    return model
+
+
+FAULTS = {
+    "an index table as Param": (lambda: Model(nnx.Param(jnp.arange(3))), "integer-param", "value"),
+    "a counter as Param": (lambda: Model(nnx.Param(jnp.array(0.0)), counts), "written-param", "value"),
+    "an average as Param": (lambda: Model(nnx.Param(jnp.array(0.0)), averages), "written-param", "value"),
+    "a counter as plain array": (lambda: Model(jnp.array(0), replaces), "array-written", "value"),
+    "an array that a call adds": (lambda: Model(1, adds), "array-written", "seen"),
+    "a counter as BatchStat": (lambda: Model(nnx.BatchStat(jnp.array(0)), counts), "other-role", "value"),
+    "a counter as RngCount": (lambda: Model(nnx.RngCount(jnp.array(0), tag="a"), counts), "other-role", "value"),
+    "a counter as number": (lambda: Model(0, replaces), "static-written", "value"),
+    "a list that is filled in a call": (lambda: Model([], fills), "static-written", "value"),
+    "a module in a list": (lambda: late(nnx.Param(jnp.ones(2))), "hidden-state", "value.0"),
+    "an array in a tuple": (lambda: late((jnp.ones(2), 1)), "hidden-state", "value.0.0"),
+    "an array in a closure": (lambda: Model(1, closed_over(jnp.ones(2))), "hidden-state", "call.array"),
+    "an array in a partial": (
+        lambda: Model(functools.partial(jnp.add, jnp.ones(2))),
+        "hidden-state",
+        "value.args.0",
+    ),
+    "an array in a class": (OfClass, "hidden-state", "table"),
+    "a layer in a class": (WithLayer, "hidden-state", "layer.kernel"),
+    "an array as default": (OfDefault, "hidden-state", "__call__.table"),
+    "an array as default of a keyword": (OfKeyword, "hidden-state", "__call__.table"),
+    "two Params of one key": (lambda: nnx.Dict(one=linear(), two=linear()), "same-draw", "two.kernel"),
+    "a tied Param": (tied, "tied-param", "one.kernel"),
+    "one stream twice": (lambda: nnx.Dict(one=dropout(), two=dropout()), "same-stream", "two.rngs.key"),
+    "one key in each call": (
+        lambda: Model(nnx.RngKey(jax.random.key(0), tag="noise"), draws_from_one_key),
+        "key-reuse",
+        "",
+    ),
+    "one key for two draws": (lambda: Model(nnx.Rngs(0), draws_twice), "key-reuse", ""),
+    "averages lost in checkpoint": (
+        lambda: Model(norm(), checkpointed(jax.checkpoint)),
+        "lost-write",
+        "value.mean",
+    ),
+    "averages lost in jit": (lambda: Model(norm(), compiled), "lost-write", "value.var"),
+    "a count lost in vmap": (lambda: Model(dropout(), mapped), "lost-write", "value.rngs.count"),
+    "a cache that grows": (lambda: Model(nnx.Cache(jnp.zeros((1, 2))), grows), "compiles-again", "value"),
+    "an average that gets wider": (
+        lambda: Model(nnx.BatchStat(jnp.zeros((), jnp.bfloat16)), widens),
+        "compiles-again",
+        "value",
+    ),
+    "an average in half precision": (
+        lambda: Model(nnx.BatchStat(jnp.zeros((), jnp.bfloat16)), averages),
+        "half-average",
+        "value",
+    ),
+    "a counter in half precision": (
+        lambda: Model(nnx.Variable(jnp.zeros((), jnp.bfloat16)), counts),
+        "float-counter",
+        "value",
+    ),
+    "a counter in a float": (lambda: Model(nnx.Variable(jnp.zeros(())), counts), "float-counter", "value"),
+    "an average that is NaN": (lambda: Model(nnx.BatchStat(jnp.full(2, jnp.nan))), "not-finite", "value"),
+    "an average that becomes NaN": (lambda: Model(nnx.BatchStat(jnp.zeros(())), spoils), "not-finite", "value"),
+}
+RIGHT = {
+    "a counter": lambda: Model(nnx.Variable(jnp.array(0)), counts),
+    "an average": lambda: Model(nnx.BatchStat(jnp.zeros(())), averages),
+    "averages in a checkpoint of NNX": lambda: Model(norm(), checkpointed(nnx.remat)),
+    "a count in a compiled function of NNX": lambda: Model(dropout(), checkpointed(nnx.jit)),
+    "nothing to lose": lambda: Model(linear(), checkpointed(jax.checkpoint)),
+    "numbers of a class": OfNumbers,
+    "a new key for each draw": lambda: Model(nnx.RngKey(jax.random.key(0), tag="noise"), draws_from_a_new_key),
+    "a cache with room": lambda: Model(nnx.Cache(jnp.zeros((3, 2))), counts),
+    "a list that is read": lambda: Model([1, 2], lambda model, x: x * len(model.value)),
+}
+
+
+def inputs_of(model):
+    return (X,) if callable(model) else None
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_each_fault_is_found(fault):
+    make, rule, path = FAULTS[fault]
+    model = make()
+    found = audit(model, inputs=inputs_of(model), select=[rule]).findings
+    assert path in [one.path for one in found]
+
+
+@pytest.mark.parametrize("right", RIGHT)
+def test_what_is_right_is_left_alone(right):
+    model = RIGHT[right]()
+    assert audit(model, inputs=inputs_of(model), select=RULES).findings == []
+
+
+def test_what_a_model_shares_with_its_copies_stays_as_it_is():
+    model = late(norm())
+    model.call = lambda model, x: model.value[0](x)
+    hidden = model.value[0]
+    before = nnx.clone(hidden, arrays=True)
+    audit(model, inputs=(X,))
+    assert not differences(before, hidden)
+    model = Model([], fills)
+    audit(model, inputs=(X,))
+    assert model.value == []
