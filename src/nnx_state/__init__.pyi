@@ -7,6 +7,7 @@ from .cost import microseconds, nbytes, python_calls
 from .counters import Buffer, CallCounter, Scratch, persistent_state, restore_persistent
 from .filters import Attribute, Exactly, paths, sizes
 from .freezing import LoRALinear, merge_lora
+from .gradients import loss_and_grads
 from .homes import fates, kinds
 from .intermediates import Averages, activations
 from .large_models import device_bytes, make_in_blocks, residual_bytes
@@ -68,6 +69,7 @@ __all__ = [
     "kinds",
     "latest_step",
     "load_fitting",
+    "loss_and_grads",
     "make_in_blocks",
     "member",
     "merge_lora",
