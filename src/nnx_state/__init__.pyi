@@ -19,6 +19,7 @@ from .own_types import EMA, EmaWeight
 from .precision import cast, dtypes, rounded_away
 from .randomness import Noise, draws, reseed
 from .reading_writing import assign, replaced_variables, variable_types
+from .scan import Stack
 from .seeing import changes, first_not_finite
 from .sharding import ShardedLinear, run_on_devices, shardings
 from .split_merge import restore, shared, snapshot
@@ -26,7 +27,7 @@ from .surgery import LeftOut, from_torch, load_fitting, named_state, renamed
 from .testing import differences
 from .training import grouped_optimizer, param_groups, train_step
 from .transforms import TraceCounter, unchanged
-from .vmap_scan import Stack, ensemble, member
+from .vmap_scan import ensemble, member
 
 __all__ = [
     "EMA",

@@ -45,7 +45,8 @@ LESSONS = (
     Lesson("batch-stats", "Batch statistics", "What moves in training and must stop in evaluation?", ("transforms",)),
     Lesson("seeing", "Seeing a model", "What do I look at when a run goes wrong?", ("split-merge", "batch-stats")),
     Lesson("randomness", "Randomness", "Is randomness state?", ("split-merge",)),
-    Lesson("vmap-scan", "vmap and scan", "On which axis does each type of state live?", ("batch-stats", "randomness")),
+    Lesson("vmap-scan", "vmap", "On which axis does each type of state live?", ("batch-stats", "randomness")),
+    Lesson("scan", "Scan", "How do layers run in turn, and what do they carry?", ("vmap-scan",)),
     Lesson("own-types", "Own types", "When do I make my own Variable type?", ("split-merge",)),
     Lesson("optimizer-state", "Optimizer state", "What does an optimizer remember?", ("transforms",)),
     Lesson("precision", "Precision", "In which dtype is it kept, and in which is it computed?", ("optimizer-state",)),
@@ -55,7 +56,7 @@ LESSONS = (
         "intermediates",
         "Metrics and intermediates",
         "What did I measure or record, and where does it live?",
-        ("vmap-scan", "checkpoints"),
+        ("scan", "checkpoints"),
     ),
     Lesson(
         "surgery",
@@ -78,5 +79,5 @@ LESSONS = (
         "How do I build, cut and restore a model that fits on no single device?",
         ("sharding",),
     ),
-    Lesson("cost", "Cost", "What does state cost?", ("vmap-scan", "own-types", "caches")),
+    Lesson("cost", "Cost", "What does state cost?", ("scan", "own-types", "caches")),
 )
