@@ -223,6 +223,7 @@ def test_a_long_page_has_a_way_back_up(context):
             "lessons/training/#the-first-gate-the-gradient",
             "lessons/gradients/#the-type-decides-or-a-filter-of-yours",
         ),
+        ("lessons/vmap-scan/#layers-in-turn", "lessons/scan/#layers-in-turn"),
     ],
 )
 def test_the_address_of_a_section_that_has_moved_leads_to_it(context, before, today):

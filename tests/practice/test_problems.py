@@ -84,6 +84,7 @@ def test_every_page_that_is_named_can_be_shown(monkeypatch):
     [
         ("pitfalls#in-place", "pitfalls/reading-writing#in-place"),
         ("training#the-first-gate-the-gradient", "gradients#the-type-decides-or-a-filter-of-yours"),
+        ("vmap-scan#layers-in-turn", "scan#layers-in-turn"),
     ],
 )
 def test_a_section_that_has_moved_is_shown_by_its_old_name(before, today):
