@@ -48,7 +48,7 @@ def example():
 def make_optimizer(model):
     schedule = optax.warmup_cosine_decay_schedule(0.0, 1e-3, 10, 100)
     tx = optax.chain(optax.clip_by_global_norm(1.0), optax.adamw(schedule))
-    return nnx.Optimizer(model, tx, wrt=nnx.PathContains("classifer"))  # a letter is missing
+    return nnx.Optimizer(model, tx, wrt=nnx.PathContains("clasifier"))  # a letter is missing
 
 
 def mended_optimizer(model):

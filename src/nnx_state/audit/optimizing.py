@@ -132,7 +132,7 @@ def _place(maker: Any) -> Place | None:
         tree = ast.parse(textwrap.dedent("".join(lines)))
     except SyntaxError:
         return Place(file, first)  # a lambda in the middle of an expression
-    said = [node.value.lineno for node in ast.walk(tree) if isinstance(node, ast.keyword) and node.arg == "wrt"]
+    said = [node.lineno for node in ast.walk(tree) if isinstance(node, ast.keyword) and node.arg == "wrt"]
     return Place(file, first + min(said, default=1) - 1)
 
 
