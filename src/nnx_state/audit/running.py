@@ -288,7 +288,7 @@ def _limit(model: nnx.Module, inputs: Inputs, path: str, step: float) -> float |
     if isinstance(leaf, nnx.Param) or not isinstance(leaf, nnx.Variable):
         return None
     dtype = leaf.get_raw_value().dtype
-    limit = 2.0 ** (jnp.finfo(dtype).nmant + 1 + math.ceil(math.log2(step)))
+    limit: float = 2.0 ** (jnp.finfo(dtype).nmant + 1 + math.ceil(math.log2(step)))
     if limit > float(jnp.finfo(dtype).max):
         return None
     counts = [_counted(model, inputs, path, start) for start in (limit / 4, limit)]
@@ -335,7 +335,7 @@ def _traced(model: nnx.Module, inputs: Inputs, *, watched: bool) -> Program:
 
     def outputs(params: Any, rest: Any) -> Any:
         merged = nnx.merge(graphdef, params, rest)
-        find_lost = _watch(merged) if watched else set
+        find_lost: Callable[[], set[str]] = _watch(merged) if watched else set
         forms.append(_forms(merged))
         with _kept(merged):
             result = [leaf for leaf in jax.tree.leaves(_called(merged, inputs)) if isinstance(leaf, jax.Array)]
