@@ -1,4 +1,4 @@
-"""Ensembles whose members are models of their own, and stacks that compute what a loop over their layers does."""
+"""Ensembles whose members are models of their own."""
 
 import jax
 import jax.numpy as jnp
@@ -15,8 +15,6 @@ from nnx_state import (
     Linear,
     Noise,
     RunningNorm,
-    Stack,
-    TraceCounter,
     draws,
     ensemble,
     member,
@@ -185,20 +183,18 @@ def test_a_module_without_members_is_refused(models, found):
     )
 
 
-@pytest.mark.parametrize("build", [ensemble, Stack])
 @pytest.mark.parametrize(("size", "error"), [(0, ValueError), (-1, ValueError), (True, TypeError), (2.0, TypeError)])
-def test_a_size_is_an_int_from_one(build, size, error):
+def test_a_size_is_an_int_from_one(size, error):
     rngs = nnx.Rngs(0)
     with pytest.raises(error, match="size must be an int from 1 to 2147483647, got "):
-        build(Block, size, rngs=rngs)
+        ensemble(Block, size, rngs=rngs)
     assert draws(rngs) == {"default": 0}
 
 
-@pytest.mark.parametrize("build", [ensemble, Stack])
 @pytest.mark.parametrize("rngs", [0, jax.random.key(0), None])
-def test_a_seed_is_not_enough(build, rngs):
+def test_a_seed_is_not_enough(rngs):
     with pytest.raises(TypeError, match=r"rngs must be an nnx.Rngs, got .*: pass nnx.Rngs\(0\)\."):
-        build(Block, 2, rngs=rngs)
+        ensemble(Block, 2, rngs=rngs)
 
 
 @pytest.mark.parametrize("made", [3, (1, 2), jnp.ones(2)])
@@ -220,75 +216,10 @@ class Closure(nnx.Module):
         self.function = lambda x: x @ kernel[...]
 
 
-@pytest.mark.parametrize("build", [ensemble, Stack])
-def test_state_that_would_leak_is_refused(build):
+def test_state_that_would_leak_is_refused():
     with pytest.raises(ValueError, match="make must keep") as caught:
-        build(Closure, 2, rngs=nnx.Rngs(0))
+        ensemble(Closure, 2, rngs=nnx.Rngs(0))
     assert str(caught.value) == (
         "make must keep its arrays in the state, got Closure with function.kernel outside: "
         "wrap them in an nnx.Variable, or set them with nnx.data."
     )
-
-
-@settings(max_examples=4)
-@given(st.integers(1, 4))
-def test_a_stack_is_a_loop_over_its_layers(size):
-    stack = Stack(Block, size, rngs=nnx.Rngs(0))
-    layers = [member(stack.layers, index) for index in range(size)]
-    x = inputs(5, 4)
-    for _ in range(2):
-        y = x
-        for layer in layers:
-            y = layer(y)
-        np.testing.assert_allclose(stack(x), y, rtol=1e-4, atol=1e-4)
-    for index, layer in enumerate(layers):
-        assert_close(layer, member(stack.layers, index), 1e-4)
-
-
-def test_the_gradient_of_a_stack_is_that_of_the_loop():
-    stack, x = Stack(lambda rngs: Linear(4, 4, rngs=rngs), 3, rngs=nnx.Rngs(0)), inputs(5, 4)
-
-    def loop(kernels):
-        y = x
-        for kernel in kernels:
-            y = y @ kernel
-        return jnp.sum(y**2)
-
-    grads = nnx.grad(lambda stack: jnp.sum(stack(x) ** 2))(stack)
-    expected = jax.grad(loop)(stack.layers.kernel[...])
-    np.testing.assert_allclose(grads["layers"]["kernel"][...], expected, rtol=1e-4, atol=1e-4)
-
-
-@pytest.mark.parametrize("size", [1, 2, 8])
-def test_a_stack_traces_its_layer_once(size):
-    counter = TraceCounter(lambda x, kernel: x @ kernel)
-
-    class Counted(Linear):
-        def __call__(self, x):
-            return counter(x, self.kernel[...])
-
-    stack = Stack(lambda rngs: Counted(4, 4, rngs=rngs), size, rngs=nnx.Rngs(0))
-    nnx.jit(lambda stack, x: stack(x))(stack, jnp.ones(4))
-    assert counter.traces == 1
-
-
-@pytest.mark.parametrize(
-    ("make", "difference"),
-    [
-        (lambda rngs: CallCounter(lambda x: x.astype(jnp.float16)), "dtypes"),
-        (lambda rngs: nnx.Linear(4, 5, rngs=rngs), "shapes"),
-    ],
-)
-def test_a_layer_must_keep_shape_and_dtype(make, difference):
-    stack = Stack(make, 1, rngs=nnx.Rngs(0))
-    with pytest.raises(TypeError, match=f"must have equal types(.|\\n)*so the {difference} do not match"):
-        stack(jnp.ones(4))
-
-
-def test_train_and_eval_reach_the_layers():
-    stack = Stack(Block, 2, rngs=nnx.Rngs(0))
-    stack.eval()
-    before, x = nnx.clone(stack), inputs(5, 4)
-    np.testing.assert_array_equal(stack(x), stack(x))
-    assert unchanged(before, stack, nnx.Any(nnx.BatchStat, nnx.RngState)) != []
-    assert stack.layers.linear.calls[...].tolist() == [2, 2]

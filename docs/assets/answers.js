@@ -27,11 +27,3 @@ for (const box of document.querySelectorAll(".answers")) {
     waiting = setTimeout(show, 200)
   })
 }
-
-// An address of an entry from before each subject had a page: the list of all entries knows where it is now.
-const follow = () => {
-  const target = document.getElementById(decodeURIComponent(location.hash.slice(1)))
-  if (target?.matches("li > a[href]")) location.replace(target.href)
-}
-follow()
-addEventListener("hashchange", follow)

@@ -69,6 +69,14 @@ addEventListener("paste", (event) => {
 })
 const [NAME, LINE] = [100, 500] // characters of the name of a class, and of a line, at most
 
+// A section that has moved leaves its name to a link that leads to where it is now: its old address follows that link.
+const follow = () => {
+  const left = document.getElementById(decodeURIComponent(location.hash.slice(1)))
+  if (left?.matches("a[href]")) location.replace(left.href)
+}
+follow()
+addEventListener("hashchange", follow)
+
 // The theme's marks in code have no name.
 addEventListener("load", () => {
   for (const mark of document.querySelectorAll(".md-annotation__index")) mark.setAttribute("aria-label", "Annotation")

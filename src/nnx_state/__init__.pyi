@@ -7,6 +7,7 @@ from .cost import microseconds, nbytes, python_calls
 from .counters import Buffer, CallCounter, Scratch, persistent_state, restore_persistent
 from .filters import Attribute, Exactly, paths, sizes
 from .freezing import LoRALinear, merge_lora
+from .gradients import loss_and_grads
 from .homes import fates, kinds
 from .intermediates import Averages, activations
 from .large_models import device_bytes, make_in_blocks, residual_bytes
@@ -18,6 +19,7 @@ from .own_types import EMA, EmaWeight
 from .precision import cast, dtypes, rounded_away
 from .randomness import Noise, draws, reseed
 from .reading_writing import assign, replaced_variables, variable_types
+from .scan import Stack
 from .seeing import changes, first_not_finite
 from .sharding import ShardedLinear, run_on_devices, shardings
 from .split_merge import restore, shared, snapshot
@@ -25,7 +27,7 @@ from .surgery import LeftOut, from_torch, load_fitting, named_state, renamed
 from .testing import differences
 from .training import grouped_optimizer, param_groups, train_step
 from .transforms import TraceCounter, unchanged
-from .vmap_scan import Stack, ensemble, member
+from .vmap_scan import ensemble, member
 
 __all__ = [
     "EMA",
@@ -68,6 +70,7 @@ __all__ = [
     "kinds",
     "latest_step",
     "load_fitting",
+    "loss_and_grads",
     "make_in_blocks",
     "member",
     "merge_lora",

@@ -19,11 +19,11 @@ _FRONT_MATTER = re.compile(r"\A---\n.*?\n---\n+", re.DOTALL)
 _FENCE = re.compile(r"^```(?:\{\.(\w+).*\})?")
 _BLOCK = re.compile(r"^/{3,}(?: html \| .*| [\w-]+(?: \| (.*))?)?$")
 _LINK = re.compile(
-    r"\[((?:[^\[\]]|\[[^\[\]]*\])+)\]\((?:[^()\s]+\.(?:md|py)\b|https?:|#)[^()\s]*\)"
+    r"\[((?:[^\[\]]|\[[^\[\]]*\])+)\]\((?:[^()\s]+\.(?:md|py)\b|https?:|#)[^()\s]*\)(?:\{ #[\w-]+ \})?"
 )  # `f[0](x)` is none
 _IMAGE = re.compile(r'!\[([^\]\n]*)\]\([^\s)]+(?: "([^"\n]*)")?\)')  # what it shows, and what it says
 _HEADING = re.compile(r"^(#+) (.*?)(?: *\{ *#([\w-]+) *\})?$")
-_LISTED = re.compile(r"\]\(([\w-]+)\.md#([\w-]+)\)\{ #\2 \}")  # an entry in the list of all
+_MOVED = re.compile(r"\]\(([\w-]+)\.md#([\w-]+)\)\{ #([\w-]+) \}")  # a link with the name of a section that has moved
 
 Line = tuple[str, bool]  # its text, and whether it is prose and not of a block of code
 
@@ -53,8 +53,8 @@ def page(name: str) -> str:
         lessons = sorted(slug for slug, path in pages.items() if slug == path.stem != "index")
         raise RefusedError(f"No lesson is named {place!r}: choose one of {', '.join(lessons)}.")
     text = file.read_text("utf-8")
-    for page_of_entry in (found[1] for found in _LISTED.finditer(text) if found[2] == heading):
-        return page(f"pitfalls/{page_of_entry}#{heading}")
+    for moved in (found for found in _MOVED.finditer(text) if found[3] == heading):
+        return page(f"{file.parent.name}/{moved[1]}#{moved[2]}")
     text = _FRONT_MATTER.sub("", text)
     lines = _told_apart(text)
     if heading:

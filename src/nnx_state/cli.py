@@ -162,6 +162,10 @@ def audit(
         str, typer.Argument(metavar="[TARGET]", help="The model: package.module:callable, or file.py:callable.")
     ] = "",
     inputs: Annotated[str, typer.Option(metavar="TARGET", help="What it is called with: a tuple, or a function.")] = "",
+    optimizer: Annotated[str, typer.Option(metavar="TARGET", help="An optimizer, or model -> optimizer.")] = "",
+    gradients: Annotated[str, typer.Option(metavar="TARGET", help="The filter of the gradient.")] = "",
+    save: Annotated[str, typer.Option(metavar="TARGET", help="Your save(model, folder), or orbax.")] = "",
+    restore: Annotated[str, typer.Option(metavar="TARGET", help="Your restore(model, folder).")] = "",
     select: Annotated[list[str] | None, typer.Option(metavar="RULE", help="Ask this rule alone; repeat it.")] = None,
     ignore: Annotated[list[str] | None, typer.Option(metavar="RULE", help="Leave this rule out; repeat it.")] = None,
     baseline: Annotated[str, typer.Option(metavar="FILE", help="Tell what this file does not record.")] = "",
@@ -177,7 +181,8 @@ def audit(
     nnx-state audit my_project.models:build --inputs my_project.models:example
 
     What is not said here is taken from `[tool.nnx-state.audit]` in pyproject.toml: target, inputs, select, ignore,
-    baseline. Exit codes: 0 nothing was found, 1 something was, 2 the model could not be audited.
+    baseline, optimizer, gradients, save, restore.
+    Exit codes: 0 nothing was found, 1 something was, 2 the model could not be audited.
     """
     from nnx_state.audit import verbs as audit_verbs  # what the other verbs need not wait for
     from nnx_state.audit.settings import Settings
@@ -187,7 +192,8 @@ def audit(
         _say(audit_verbs.rules(), shown)
     if rule:
         _say(audit_verbs.explain(rule), shown)
-    said = Settings(target, inputs, tuple(select or ()), tuple(ignore or ()), baseline)
+    rules = tuple(select or ()), tuple(ignore or ())
+    said = Settings(target, inputs, *rules, baseline, optimizer, gradients, save, restore)
     _say(audit_verbs.check(said, form, update=update), shown)
 
 

@@ -9,6 +9,7 @@ from flax import nnx
 from flax.nnx import filterlib
 
 from nnx_state._paths import dotted
+from nnx_state.gradients import loss_and_grads, matching
 
 __all__ = ["grouped_optimizer", "param_groups", "train_step"]
 
@@ -62,10 +63,7 @@ def train_step(
 def _step(
     model: nnx.Module, optimizer: nnx.Optimizer[Any], loss_fn: Callable[..., jax.Array], *batch: Any
 ) -> jax.Array:
-    _trained(model, optimizer.wrt)  # raises where nothing would be trained
-    wanted = nnx.DiffState(0, optimizer.wrt)
-    loss: jax.Array
-    loss, grads = nnx.value_and_grad(loss_fn, argnums=wanted)(model, *batch)
+    loss, grads = loss_and_grads(model, loss_fn, *batch, wrt=optimizer.wrt)
     optimizer.update(model, grads)
     return loss
 
@@ -165,7 +163,7 @@ def _numbers(model: nnx.Module, filters: list[filterlib.Filter], wrt: filterlib.
     predicates = [filterlib.to_predicate(chosen) for chosen in filters]
     numbers: dict[tuple[Any, ...], int] = {}
     homeless = []
-    for path, leaf in _trained(model, wrt):
+    for path, leaf in matching(model, wrt):
         matches = [number for number, matched in enumerate(predicates) if matched(path, leaf)]
         if matches:
             numbers[path] = matches[0]
@@ -183,14 +181,3 @@ def _numbers(model: nnx.Module, filters: list[filterlib.Filter], wrt: filterlib.
                 "or move it before the filter that takes its leaves."
             )
     return numbers
-
-
-def _trained(model: nnx.Module, wrt: filterlib.Filter) -> list[tuple[tuple[Any, ...], Any]]:
-    """Return the path and the Variable of each leaf that matches."""
-    leaves = list(nnx.to_flat_state(nnx.state(model, wrt)))
-    if not leaves:
-        raise ValueError(
-            f"wrt must match a leaf of {type(model).__name__}, {wrt!r} matches none: "
-            "mend the filter; nnx.Param matches all Params."
-        )
-    return leaves

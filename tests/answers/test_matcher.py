@@ -1,14 +1,14 @@
 """What the matcher says of pastes that were recorded, whole and as terminals, logs and people change them."""
 
 import json
-import random
 import re
-import time
+import sys
 from collections import Counter
 from pathlib import Path
 
 import pytest
 
+from harness.hard import CHAIN, hard_texts
 from nnx_state.answers import answer
 from nnx_state.answers.entries import load
 from workshop.confusion import figures, recorded
@@ -99,16 +99,6 @@ def test_a_symptom_is_found_in_the_words_of_the_index():
         assert {found.anchor for found in (*given.found, *given.also)} & set(anchors), words
 
 
-CHAIN = """Traceback (most recent call last):
-  File "train.py", line 1, in <module>
-{}
-
-During handling of the above exception, another exception occurred:
-
-Traceback (most recent call last):
-  File "train.py", line 3, in <module>
-{}
-"""
 KNOWN = "ValueError: Non-exhaustive filters, got a non-empty remainder: {...}"
 OTHER = "TypeError: Missing required argument `wrt`. As of Flax 0.11.0 it is required"
 
@@ -173,29 +163,24 @@ def test_frames_tell_causes_apart():
         assert (shown.found[0].anchor, len(shown.found)) == (first, 3)
 
 
-MEGABYTE = 1_000_000
-HARD = {
-    "line ends": "\n" * MEGABYTE,
-    "heads": "ValueError: " * (MEGABYTE // 12),
-    "lines of heads": "Error:\n" * (MEGABYTE // 7),
-    "names": "a." * (MEGABYTE // 2) + "Error:",
-    "colours": "\x1b[31m" * (MEGABYTE // 5),
-    "escapes": "\x1b[" * (MEGABYTE // 2),
-    "spaces": f"{' ' * MEGABYTE}ValueError: {' ' * MEGABYTE}",
-    "parts": "ValueError: at vmap out_axes " + "got axis spec None but " * (MEGABYTE // 23),
-    "chain": CHAIN.format("KeyError: 1", "ValueError: at vmap out_axes") * 5000,
-    "bytes": random.Random(0).randbytes(MEGABYTE).decode("utf-8", "replace"),
-}
+@pytest.mark.parametrize("name", hard_texts(0))
+def test_what_is_long_is_answered_in_steps_that_grow_with_it(name):
+    few, many = (steps(hard_texts(size)[name]) for size in (50_000, 200_000))
+    assert 0 < many <= 5 * few
 
 
-@pytest.mark.parametrize("hard", HARD)
-def test_a_megabyte_takes_no_longer_than_its_size_asks(hard):
-    """The time is that of this process, so that a busy machine changes little; the smallest of three is what counts."""
+def steps(text):
+    """Count the calls of functions of Python and of C which an answer takes: unlike its seconds, they are the same."""
     answer("a warm-up, which loads the entries")
+    count = 0
 
-    def took():
-        start = time.process_time()
-        answer(HARD[hard])
-        return time.process_time() - start
+    def note(frame, event, argument):
+        nonlocal count
+        count += event in ("call", "c_call")
 
-    assert min(took() for _ in range(3)) < 0.1 * max(1, len(HARD[hard]) / MEGABYTE)
+    sys.setprofile(note)
+    try:
+        answer(text)
+    finally:
+        sys.setprofile(None)
+    return count

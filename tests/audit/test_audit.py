@@ -37,11 +37,11 @@ class Everything(nnx.Module):
 def test_each_rule_has_a_page_and_a_row_in_the_table_of_rules():
     assert {file.stem for file in PAGES.glob("*.md")} == {"index", *RULES}
     listed = re.findall(
-        r"^\| \[`([\w-]+)`\]\(\1\.md\) \| (.+) \| (\w+)(?:, with (inputs))? \|$",
+        r"^\| \[`([\w-]+)`\]\(\1\.md\) \| (.+) \| (\w+)(?:, with (\w+))? \|$",
         (PAGES / "index.md").read_text("utf-8"),
         re.M,
     )
-    assert listed == [(rule.name, rule.about, rule.severity, "inputs" * rule.runs) for rule in RULES.values()]
+    assert listed == [(rule.name, rule.about, rule.severity, rule.needs) for rule in RULES.values()]
 
 
 @pytest.mark.parametrize("name", RULES)
@@ -49,7 +49,8 @@ def test_the_page_of_a_rule_says_how_sure_it_is(name):
     text = (PAGES / f"{name}.md").read_text("utf-8")
     rule = RULES[name]
     assert f"*{rule.severity}*" in text
-    assert ("needs `inputs`" in text) == rule.runs
+    assert not rule.needs or f"needs `{rule.needs}`" in text or f'save="{rule.needs}"' in text
+    assert ("needs `inputs`" in text) == (rule.needs == "inputs")
     assert ("asked for by name" in text) == (rule.severity == NOTE)
 
 

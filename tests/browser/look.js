@@ -6,6 +6,8 @@ axe.configure({ rules: [{ id: 'color-contrast', selector: '[data-measured], inpu
 // The rules that ask for colours, sizes or what can be scrolled.
 const OF_A_LOOK = ['color-contrast', 'link-in-text-block', 'scrollable-region-focusable']
 
+const BEFORE = 'what was there before'
+
 window.look = {
   // Open every fold, so that the whole page is in sight.
   reveal() {
@@ -17,9 +19,9 @@ window.look = {
     const texts = []
     for (const block of blocks()) {
       if (inSight(block)) {
-        await navigator.clipboard.writeText('what was there before')
+        await navigator.clipboard.writeText(BEFORE)
         press(buttonOf(block))
-        texts.push(await navigator.clipboard.readText())
+        texts.push(await held())
       } else {
         texts.push(null)
       }
@@ -62,6 +64,16 @@ window.look = {
     const { violations } = await axe.run({ resultTypes: ['violations'], ...chosen })
     return violations.map(({ id, nodes }) => `${id}: ${nodes.length} times, first ${nodes[0].html}`)
   },
+}
+
+// Return what the clipboard holds, once that is not what was there before; after five seconds it is, all the same.
+async function held() {
+  for (let tries = 0; tries < 100; tries++) {
+    const text = await navigator.clipboard.readText()
+    if (text !== BEFORE) return text
+    await new Promise((resolve) => setTimeout(resolve, 50))
+  }
+  return BEFORE
 }
 
 function blocks() {

@@ -80,12 +80,6 @@ def test_what_is_hard_is_answered_as_fast_as_it_is_read(context):
         expect(page.locator(".answers [role=status]")).to_be_empty()
 
 
-def test_an_address_from_before_leads_to_the_entry(context):
-    page = context().new_page()
-    page.goto("pitfalls/#in-place")
-    page.wait_for_url("**/pitfalls/reading-writing/#in-place")
-
-
 def test_without_scripts_all_entries_are_listed(context):
     page = context(java_script_enabled=False).new_page()
     page.goto("pitfalls/")

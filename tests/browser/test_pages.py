@@ -54,7 +54,7 @@ def wrong_copies(blocks: tuple[Block, ...], texts: list[str | None]) -> list[str
     for block, text in zip(blocks, texts, strict=True):
         if text is not None and text.rstrip() != code_of(block):
             wrong.append(f"{block}: copied is {text!r}")
-        compile(text or block.code, str(block), "exec")
+        compile(code_of(block), str(block), "exec")
     return wrong
 
 

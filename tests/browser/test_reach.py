@@ -216,6 +216,22 @@ def test_a_long_page_has_a_way_back_up(context):
 
 
 @pytest.mark.parametrize(
+    ("before", "today"),
+    [
+        ("pitfalls/#in-place", "pitfalls/reading-writing/#in-place"),
+        (
+            "lessons/training/#the-first-gate-the-gradient",
+            "lessons/gradients/#the-type-decides-or-a-filter-of-yours",
+        ),
+    ],
+)
+def test_the_address_of_a_section_that_has_moved_leads_to_it(context, before, today):
+    page = context().new_page()
+    page.goto(before)
+    page.wait_for_url(f"**/{today}")
+
+
+@pytest.mark.parametrize(
     ("wrong", "meant"),
     [("lessons/multi-parm/", LESSON), ("multi-param", LESSON), ("claims/meta-data.html", "claims/metadata/")],
 )

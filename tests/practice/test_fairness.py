@@ -49,7 +49,7 @@ BESIDE = [
     ("own-types", "update-sign", "def track("),
     ("containers", "lost-all", "class Tower("),
     ("randomness", "save-randomness", "class Dropout("),
-    ("vmap-scan", "predict-variance", "class Deep("),
+    ("vmap-scan", "predict-variance", "def ensemble("),
     ("freezing", "fine_tune-steps", "class Adapter("),
 ]
 

@@ -79,6 +79,18 @@ def test_every_page_that_is_named_can_be_shown(monkeypatch):
             assert unshown not in shown
 
 
+@pytest.mark.parametrize(
+    ("before", "today"),
+    [
+        ("pitfalls#in-place", "pitfalls/reading-writing#in-place"),
+        ("training#the-first-gate-the-gradient", "gradients#the-type-decides-or-a-filter-of-yours"),
+    ],
+)
+def test_a_section_that_has_moved_is_shown_by_its_old_name(before, today):
+    assert _pages.page(before) == _pages.page(today)
+    assert "{ #" not in _pages.page(before.partition("#")[0])
+
+
 def test_a_page_or_a_heading_that_is_not_there_is_told():
     with pytest.raises(RefusedError, match=r"No lesson is named '\.\./linear': choose one of batch-stats, caches"):
         _pages.page("../linear")

@@ -43,8 +43,13 @@ class Ignores:
             return True
         return False
 
-    def faults(self, asked: list[str], called: bool) -> list[Fault]:
-        """Return the comments that have no reason, and those that leave nothing out any more."""
+    def faults(self, asked: list[str], given: set[str]) -> list[Fault]:
+        """Return the comments that have no reason, and those that leave nothing out any more.
+
+        Args:
+            asked: the ids of the rules that were asked.
+            given: what the audit was given besides the model, such as `"inputs"`.
+        """
         found: list[Fault] = []
         if UNUSED_IGNORE not in asked:
             return found
@@ -57,7 +62,7 @@ class Ignores:
                 elif known is None:
                     what = f"`ignore[{rule}]` names no rule."
                     found.append(Fault(what, "the id of a rule, or no comment.", place))
-                elif rule in asked and (called or not known.runs) and (place, rule) not in self.taken:
+                elif rule in asked and known.needs in {"", *given} and (place, rule) not in self.taken:
                     what = f"`ignore[{rule}]` leaves nothing out."
                     found.append(Fault(what, "no comment: what it was for is gone.", place))
         return found

@@ -10,7 +10,7 @@ import jax
 from flax import nnx
 
 from nnx_state import _addresses
-from nnx_state.audit import running, sarif
+from nnx_state.audit import optimizing, running, sarif, saving
 from nnx_state.audit.ignores import Ignores
 from nnx_state.audit.lines import Place
 from nnx_state.audit.rules import ERROR, NOTE, RULES, UNUSED_IGNORE, WARNING, Model
@@ -103,6 +103,10 @@ def audit(
     model: nnx.Module,
     *,
     inputs: running.Inputs | None = None,
+    optimizer: Any = None,
+    gradients: Any = None,
+    save: Any = None,
+    restore: Any = None,
     select: Iterable[str] | None = None,
     ignore: Iterable[str] = (),
 ) -> Report:
@@ -110,11 +114,16 @@ def audit(
 
     Without inputs its values alone are looked at, so that an abstract model can be audited too.
     With inputs, copies of it are called in training and in evaluation.
+    With an optimizer, steps are taken with copies of both, and with `save` a copy is saved and restored.
     The model itself stays as it is, down to the counts of its random streams.
 
     Args:
         model: The module.
         inputs: The positional arguments of a call, such as `(x,)`, or a dict of keyword arguments.
+        optimizer: An `nnx.Optimizer`, or a function that takes the model and returns one.
+        gradients: What the gradient is taken of: a filter, an `nnx.DiffState`, or the State that `nnx.grad` returned.
+        save: Your `save(model, folder)`, or `save(model, optimizer, folder)`; `"orbax"` for Orbax alone.
+        restore: Your `restore(model, folder)`, likewise, or `restore(folder)`.
         select: The ids of the rules to ask; by default all but those whose severity is note.
         ignore: The ids of rules to leave out.
 
@@ -122,8 +131,9 @@ def audit(
         A report that prints its findings.
 
     Raises:
-        TypeError: If `model` is not a module.
-        ValueError: If there is no rule of an id, or the model has no numbers and inputs are given.
+        TypeError: If `model` is not a module, or another argument is not what it should be.
+        ValueError: If there is no rule of an id, the model has no numbers and inputs, an optimizer or `save` are given,
+            or an optimizer, a save or a restore raises.
         nnx_state.audit.running.CallError: If the model raises when it is called with the inputs.
 
     ```python
@@ -143,10 +153,19 @@ def audit(
     """
     asked = _asked(select, ignore)
     rows = table(model)
-    called = inputs is not None
-    call = running.Call(_with_numbers(model, rows) if called else model, inputs)
-    looked = Model(rows, call)
-    ignores = Ignores.of(rows)
+    saved = saving.ORBAX if save == saving.ORBAX else "save"
+    arguments = {"inputs": inputs, "optimizer": optimizer, "gradients": gradients, saved: save}
+    given = {name for name, value in arguments.items() if value is not None}
+    call = running.Call(_with_numbers(model, rows) if inputs is not None else model, inputs)
+    step, trip = optimizing.Step(), saving.Trip()
+    if optimizer is not None:
+        step = optimizing.step(_with_numbers(model, rows), optimizer, gradients)
+    elif gradients is not None:
+        raise TypeError("gradients are compared with an optimizer, and none was given: add optimizer=….")
+    if save is not None or restore is not None:
+        trip = saving.trip(_with_numbers(model, rows), step.optimizer, save, restore)
+    looked = Model(rows, call, step, trip)
+    ignores = Ignores.of([*rows, *step.rows])
     findings = [
         Finding(rule, RULES[rule].severity, found.path, found.what, found.write, found.place)
         for rule in asked
@@ -154,7 +173,7 @@ def audit(
         if not ignores.take(rule, found.place)
     ]
     findings += [
-        Finding(UNUSED_IGNORE, WARNING, "", one.what, one.write, one.place) for one in ignores.faults(asked, called)
+        Finding(UNUSED_IGNORE, WARNING, "", one.what, one.write, one.place) for one in ignores.faults(asked, given)
     ]
     return Report(sorted(findings, key=_order), rows, asked)
 
@@ -176,7 +195,9 @@ def _with_numbers(model: nnx.Module, rows: list[Row]) -> nnx.Module:
     if any(isinstance(array, jax.core.Tracer) for array in arrays):
         raise ValueError("A model with a tracer cannot be called: audit it without inputs, which says where it is.")
     if any(isinstance(array, jax.ShapeDtypeStruct) for array in arrays):
-        raise ValueError("An abstract model cannot be called: audit it without inputs, or make its numbers first.")
+        raise ValueError(
+            "An abstract model cannot be called, trained or saved: audit it alone, or make its numbers first."
+        )
     return model
 
 

@@ -287,9 +287,9 @@ def _limit(model: nnx.Module, inputs: Inputs, path: str, step: float) -> float |
     leaf = _leaf(model, path)
     if isinstance(leaf, nnx.Param) or not isinstance(leaf, nnx.Variable):
         return None
-    dtype = leaf.get_raw_value().dtype
-    limit: float = 2.0 ** (jnp.finfo(dtype).nmant + 1 + math.ceil(math.log2(step)))
-    if limit > float(jnp.finfo(dtype).max):
+    kind = jnp.finfo(leaf.get_raw_value().dtype)  # type: ignore[no-untyped-call]
+    limit = 2.0 ** (kind.nmant + 1 + math.ceil(math.log2(step)))
+    if limit > float(kind.max):
         return None
     counts = [_counted(model, inputs, path, start) for start in (limit / 4, limit)]
     return limit if counts == [limit / 4 + step, limit] else None
@@ -419,8 +419,9 @@ def _reused(model: nnx.Module, inputs: Inputs) -> tuple[str, Place | None] | Non
 
 
 def _fresh(value: Any) -> Any:
+    clone: Any = jax.random.clone  # some releases of JAX give it types
     is_key = isinstance(value, jax.Array) and jnp.issubdtype(value.dtype, jax.dtypes.prng_key)
-    return jax.random.clone(value) if is_key else value
+    return clone(value) if is_key else value
 
 
 def _line_of(error: BaseException) -> Place | None:

@@ -20,6 +20,10 @@ class Settings:
         select: the ids of the rules to ask.
         ignore: those to leave out.
         baseline: the file of the findings that are known already; relative to the file that names it.
+        optimizer: the optimizer, or a function that makes one of the model.
+        gradients: the filter of the gradient.
+        save: the function that saves, or `orbax`.
+        restore: the function that restores.
     """
 
     target: str = ""
@@ -27,6 +31,10 @@ class Settings:
     select: tuple[str, ...] = ()
     ignore: tuple[str, ...] = ()
     baseline: str = ""
+    optimizer: str = ""
+    gradients: str = ""
+    save: str = ""
+    restore: str = ""
 
     def over(self, project: "Settings") -> "Settings":
         """Return these settings, and those of a project where nothing was said here."""

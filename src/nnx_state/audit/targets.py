@@ -10,6 +10,7 @@ from typing import Any
 from flax import nnx
 
 from nnx_state._outcome import RefusedError
+from nnx_state.audit import saving
 from nnx_state.audit.running import Inputs
 
 HOW = "write `package.module:callable` or `file.py:callable`"
@@ -38,6 +39,30 @@ def inputs(target: str) -> Inputs:
     """
     found = _value(target)
     return found if isinstance(found, tuple | dict) else (found,)
+
+
+def optimizer(target: str) -> Any:
+    """Return the optimizer that a target names or makes, or its function that takes the model.
+
+    Raises:
+        RefusedError: If it cannot be loaded or made, or holds a model that it made itself; the message says why.
+    """
+    found = _loaded(target)
+    if isinstance(found, nnx.Optimizer) or not callable(found) or saving.count_arguments(found):
+        return found
+    made = _made(target, found)
+    if hasattr(made, "model"):
+        raise RefusedError(f"{target} makes an optimizer of a model of its own: name a function that takes the model.")
+    return made
+
+
+def plain(target: str) -> Any:
+    """Return what a target names as it is: a filter, a function, or the word `orbax`.
+
+    Raises:
+        RefusedError: If it cannot be loaded; the message says why.
+    """
+    return target if target == saving.ORBAX else _loaded(target)
 
 
 def _value(target: str) -> Any:

@@ -46,7 +46,16 @@ def _report(settings: Settings) -> Report:
         model = targets.model(target)
         arguments = targets.inputs(inputs) if inputs else None
         try:
-            return audit(model, inputs=arguments, select=settings.select or None, ignore=settings.ignore)
+            return audit(
+                model,
+                inputs=arguments,
+                optimizer=targets.optimizer(settings.optimizer) if settings.optimizer else None,
+                gradients=targets.plain(settings.gradients) if settings.gradients else None,
+                save=targets.plain(settings.save) if settings.save else None,
+                restore=targets.plain(settings.restore) if settings.restore else None,
+                select=settings.select or None,
+                ignore=settings.ignore,
+            )
         except (ValueError, TypeError) as error:
             raise RefusedError(str(error)) from error
         except CallError as error:
@@ -73,11 +82,11 @@ def _told(report: Report, form: str, known: int, gone: int) -> Outcome:
 def rules() -> Outcome:
     """List the rules."""
     lines = [
-        f"- `{rule.name}` ({rule.severity}{', with inputs' if rule.runs else ''}): {rule.about}."
+        f"- `{rule.name}` ({rule.severity}{rule.needs and f', with {rule.needs}'}): {rule.about}."
         for rule in RULES.values()
     ]
     data = [
-        {"rule": rule.name, "severity": rule.severity, "about": rule.about, "inputs": rule.runs}
+        {"rule": rule.name, "severity": rule.severity, "about": rule.about, "needs": rule.needs}
         for rule in RULES.values()
     ]
     return Outcome("\n".join(lines), {"rules": data})

@@ -108,6 +108,17 @@ def close(seen: Any, expected: Any) -> bool:
     return np.shape(seen) == np.shape(expected) and bool(np.allclose(seen, expected, rtol=1e-5, atol=1e-5))
 
 
+def near(one: Any, two: Any) -> bool:
+    """Tell whether two arrays have one shape and nearly the same numbers: two programs round in different ways."""
+    return np.shape(one) == np.shape(two) and bool(np.allclose(one, two, rtol=1e-3, atol=1e-4))
+
+
+def unlike(leaf: Any) -> int:
+    """Return how many of the slices on the first axis are different."""
+    slices = raw(leaf)
+    return len(np.unique(slices.reshape(len(slices), -1), axis=0))
+
+
 def describe(value: Any) -> str:
     """Return what a value is, in a few words: `a Param of float32[4, 2]`."""
     match value:

@@ -1,4 +1,4 @@
-"""vmap and scan: a stacked kernel, beside a count for each member and one count for all."""
+"""vmap: a stacked kernel, beside a count for each member and one count for all."""
 
 from workshop.figures.drawing import Drawing, Figure
 from workshop.figures.program import Program

@@ -17,7 +17,7 @@ from workshop.site.tree import Tree
 
 FOLDER = Path("assets", "notebooks")  # inside docs
 _SIGNS = {"wrong": "✕ Wrong:", "right": "✓ Right:"}  # as the style sheet has them
-_LINK = re.compile(r"(?<!!)\[([^\]]*)\]\((?!https?:)([^)\s]*?)(#[^)]*)?\)")
+_LINK = re.compile(r"(?<!!)\[([^\]]*)\]\((?!https?:)([^)\s]*?)(#[^)]*)?\)(?:\{ #[\w-]+ \})?")
 
 
 def make(tree: Tree, repository: str = "", site: str = "") -> None:

@@ -1,5 +1,6 @@
 """What a rule is, what it looks at, and what several of them ask of a value."""
 
+import dataclasses
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -8,7 +9,9 @@ import jax
 import jax.numpy as jnp
 
 from nnx_state.audit.lines import Place
+from nnx_state.audit.optimizing import Step
 from nnx_state.audit.running import Call
+from nnx_state.audit.saving import Trip
 from nnx_state.audit.table import Row
 
 ERROR, WARNING, NOTE = "error", "warning", "note"
@@ -21,10 +24,14 @@ class Model:
     Attributes:
         rows: the table of its values.
         call: what calls of copies did; nothing where no inputs were given.
+        step: what steps of the optimizer did to copies; nothing where none was given.
+        trip: what a save and a restore of copies did; nothing where no `save` was given.
     """
 
     rows: list[Row]
     call: Call
+    step: Step = dataclasses.field(default_factory=Step)
+    trip: Trip = dataclasses.field(default_factory=Trip)
 
     def variables(self, kind: type) -> Iterator[Row]:
         """Yield the rows of the Variables of a type and its subtypes which the state holds."""
@@ -69,24 +76,25 @@ class Rule:
         severity: `"error"`, `"warning"`, or `"note"` for what cannot be sure: off by default, and never a failure.
         about: what it finds, in a few words.
         finds: the search itself.
-        runs: whether it needs a forward pass.
+        needs: what the audit has to be given besides the model: `"inputs"`, `"optimizer"`, `"gradients"`, `"save"` for
+            functions, or `"orbax"`; nothing if it reads values alone.
     """
 
     name: str
     severity: str
     about: str
     finds: Callable[[Model], Iterator[Found]]
-    runs: bool = False
+    needs: str = ""
 
 
 RULES: dict[str, Rule] = {}
 
 
-def rule(name: str, severity: str, about: str, *, runs: bool = False) -> Callable[[Any], Any]:
+def rule(name: str, severity: str, about: str, *, needs: str = "") -> Callable[[Any], Any]:
     """Register a search as a rule."""
 
     def register(finds: Callable[[Model], Iterator[Found]]) -> Callable[[Model], Iterator[Found]]:
-        RULES[name] = Rule(name, severity, about, finds, runs)
+        RULES[name] = Rule(name, severity, about, finds, needs)
         return finds
 
     return register

@@ -9,7 +9,7 @@ from nnx_state.audit.rules.base import ERROR, NOTE, WARNING, Found, Model, artic
 MAKE_A_KERNEL = {nnx.WeightNorm, nnx.SpectralNorm}  # of other Params, in each call
 
 
-@rule("written-param", ERROR, "a Param that a forward pass writes", runs=True)
+@rule("written-param", ERROR, "a Param that a forward pass writes", needs="inputs")
 def _written_param(model: Model) -> Iterator[Found]:
     for row in model.variables(nnx.Param):
         if row.path in model.call.written and not MAKE_A_KERNEL & {*row.around}:
@@ -21,7 +21,7 @@ def _written_param(model: Model) -> Iterator[Found]:
             )
 
 
-@rule("eval-writes", WARNING, "a running average that a forward pass writes in evaluation", runs=True)
+@rule("eval-writes", WARNING, "a running average that a forward pass writes in evaluation", needs="inputs")
 def _eval_writes(model: Model) -> Iterator[Found]:
     for row in model.variables(nnx.BatchStat):  # what else is written, as a cache or a count is, may be meant
         if row.path in model.call.written_in_eval:
@@ -33,7 +33,7 @@ def _eval_writes(model: Model) -> Iterator[Found]:
             )
 
 
-@rule("unused-param", NOTE, "a Param on which no output depends", runs=True)
+@rule("unused-param", NOTE, "a Param on which no output depends", needs="inputs")
 def _unused_param(model: Model) -> Iterator[Found]:
     for row in model.variables(nnx.Param):
         if row.path in model.call.unused and is_float(row) and row.path not in model.call.written:
@@ -45,7 +45,7 @@ def _unused_param(model: Model) -> Iterator[Found]:
             )
 
 
-@rule("static-written", WARNING, "a static value that a forward pass changes", runs=True)
+@rule("static-written", WARNING, "a static value that a forward pass changes", needs="inputs")
 def _static_written(model: Model) -> Iterator[Found]:
     for row in model.rows:
         if row.home == "static" and row.path in model.call.settings:
@@ -58,7 +58,7 @@ def _static_written(model: Model) -> Iterator[Found]:
             )
 
 
-@rule("array-written", WARNING, "a plain array that a forward pass writes or adds", runs=True)
+@rule("array-written", WARNING, "a plain array that a forward pass writes or adds", needs="inputs")
 def _array_written(model: Model) -> Iterator[Found]:
     written = [row for row in model.rows if row.home == "array" and row.path in model.call.written]
     does = {row.path: f"changes {model.call.written[row.path]}" for row in written}
@@ -71,7 +71,7 @@ def _array_written(model: Model) -> Iterator[Found]:
         )
 
 
-@rule("lost-write", ERROR, "a Variable that a transform of JAX writes in a copy", runs=True)
+@rule("lost-write", ERROR, "a Variable that a transform of JAX writes in a copy", needs="inputs")
 def _lost_write(model: Model) -> Iterator[Found]:
     for row in model.variables(nnx.Variable):
         if row.path in model.call.lost:
@@ -84,7 +84,7 @@ def _lost_write(model: Model) -> Iterator[Found]:
             )
 
 
-@rule("compiles-again", WARNING, "a leaf whose shape or dtype a forward pass changes", runs=True)
+@rule("compiles-again", WARNING, "a leaf whose shape or dtype a forward pass changes", needs="inputs")
 def _compiles_again(model: Model) -> Iterator[Found]:
     if len(model.call.forms) < 3:  # the first call left all as it was, or nothing was called
         return

@@ -27,7 +27,7 @@ MOMENTUM = 0.99  # the default of `nnx.BatchNorm`
 def _half_average(model: Model) -> Iterator[Found]:
     for row in model.variables(nnx.BatchStat):
         for array in row.arrays[:1]:
-            if jnp.issubdtype(array.dtype, jnp.floating) and jnp.finfo(array.dtype).bits == 16:
+            if jnp.issubdtype(array.dtype, jnp.floating) and array.dtype.itemsize == 2:
                 yield Found(
                     row,
                     f"a running average in {dtype_name(array)}, which rounds away small steps: with a momentum of "
@@ -64,7 +64,7 @@ def _not_finite(model: Model) -> Iterator[Found]:
                 )
 
 
-@rule("float-counter", WARNING, "a counter in a float, which stands still", runs=True)
+@rule("float-counter", WARNING, "a counter in a float, which stands still", needs="inputs")
 def _float_counter(model: Model) -> Iterator[Found]:
     for row in model.variables(nnx.Variable):
         if row.path in model.call.limits:

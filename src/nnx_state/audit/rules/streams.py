@@ -48,7 +48,7 @@ def _dropout_alone(model: Model) -> Iterator[Found]:
             )
 
 
-@rule("key-reuse", ERROR, "one key for two draws", runs=True)
+@rule("key-reuse", ERROR, "one key for two draws", needs="inputs")
 def _key_reuse(model: Model) -> Iterator[Found]:
     if model.call.reused:
         said, line = model.call.reused

@@ -8,11 +8,3 @@ def ensemble(make, size, rngs):
 
 def predict(models, x):
     raise NotImplementedError
-
-
-class Deep(nnx.Module):
-    def __init__(self, features, depth, *, rngs):
-        raise NotImplementedError
-
-    def __call__(self, x):
-        raise NotImplementedError

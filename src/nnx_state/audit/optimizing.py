@@ -1,0 +1,246 @@
+"""Take steps with copies of an optimizer, and see what they do to copies of a model."""
+
+import ast
+import inspect
+import textwrap
+from dataclasses import dataclass, field
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import optax
+from flax import nnx
+from flax.nnx import filterlib
+
+from nnx_state._paths import dotted, leaves
+from nnx_state.audit.lines import Place
+from nnx_state.audit.table import Row
+
+MOST_STEPS = 8  # after which a rule that waits, as a warm-up or `optax.MultiSteps` does, has moved something
+
+
+@dataclass(frozen=True)
+class Step:
+    """What the steps of an optimizer do to a model; without an optimizer, nothing.
+
+    Attributes:
+        optimizer: the optimizer itself.
+        rows: its own values: its filter, then its state.
+        trained: the paths that its filter matches in the model.
+        gradients: the paths that have a gradient, or None where that was not said.
+        first: what the first update with these gradients does, in words; `"nothing"` if it fits.
+        decayed: what a step takes of a value without any gradient, by path, as a share of it.
+        misfits: the paths whose state in the optimizer is missing, too much or of another shape.
+        is_foreign: whether the optimizer holds another model.
+    """
+
+    optimizer: nnx.Optimizer[Any] | None = None
+    rows: list[Row] = field(default_factory=list)
+    trained: set[str] = field(default_factory=set)
+    gradients: set[str] | None = None
+    first: str = "nothing"
+    decayed: dict[str, float] = field(default_factory=dict)
+    misfits: list[str] = field(default_factory=list)
+    is_foreign: bool = False
+
+
+def optimizer_of(model: nnx.Module, given: Any) -> tuple[nnx.Optimizer[Any], Place | None]:
+    """Return an optimizer that was given, or that a function makes of a model, and the line that chose its filter.
+
+    Args:
+        model: a copy of the model.
+        given: an `nnx.Optimizer`, or a function that takes the model and returns one.
+
+    Raises:
+        TypeError: If it is neither, or the function returns something else.
+        ValueError: If the function raises.
+    """
+    place, made = None, given
+    if callable(given) and not isinstance(given, type | nnx.Module):
+        place = _place(given)
+        try:
+            made = given(model)
+        except Exception as error:
+            raise ValueError(f"optimizer could not be made of the model: {_said(error)}") from error
+    if not isinstance(made, nnx.Optimizer):
+        kind = made if isinstance(made, type) else type(made)
+        raise TypeError(
+            f"optimizer must be an nnx.Optimizer, or a function that takes the model and returns one, got an object of "
+            f"{kind.__module__.partition('.')[0]}.{kind.__name__}: wrap one of Optax, as in "
+            "nnx.Optimizer(model, tx, wrt=nnx.Param)."
+        )
+    return made, place
+
+
+def step(model: nnx.Module, given: Any, gradients: Any = None) -> Step:
+    """Take steps with copies of a model and its optimizer.
+
+    Args:
+        model: with numbers; it is not changed.
+        given: its optimizer, or a function that makes one; the optimizer is not changed.
+        gradients: the filter of the gradient, an `nnx.DiffState`, or the State that `nnx.grad` returned.
+
+    Raises:
+        TypeError: If it is no optimizer of NNX, or `gradients` is no filter.
+        ValueError: If the optimizer cannot be made, or raises for a reason of its own.
+    """
+    copy = nnx.clone(model, arrays=True)
+    optimizer, place = optimizer_of(copy, given)
+    trained = {path for path, _ in leaves(nnx.state(copy, optimizer.wrt))}
+    with_gradient = None if gradients is None else _with_gradient(copy, gradients)
+    held = getattr(optimizer, "model", None)
+    is_foreign = held is not None and held is not (model if isinstance(given, nnx.Optimizer) else copy)
+    fresh = _fresh(copy, optimizer)
+    misfits = _misfits(fresh, optimizer, trained)
+    first = _first(copy, optimizer, trained if with_gradient is None else with_gradient)
+    return Step(
+        optimizer,
+        _rows(optimizer, place),
+        trained,
+        with_gradient,
+        first,
+        {} if misfits else _decayed(copy, optimizer),
+        misfits,
+        is_foreign,
+    )
+
+
+def _rows(optimizer: nnx.Optimizer[Any], place: Place | None) -> list[Row]:
+    """Return a row for the filter of an optimizer, and one for each leaf of its own state."""
+    around = (type(optimizer),)
+    filtered = Row("optimizer.wrt", "static", optimizer.wrt, around, True, (), place)
+    return [filtered] + [
+        Row(f"optimizer.{path}", type(leaf).__name__, leaf, around, False, (), place)
+        for path, leaf in _state(optimizer)
+    ]
+
+
+def _state(optimizer: nnx.Optimizer[Any]) -> list[tuple[str, Any]]:
+    """Return the leaves of an optimizer without those of a model that it holds."""
+    return list(leaves(nnx.state(optimizer, nnx.OptState)))
+
+
+def _place(maker: Any) -> Place | None:
+    """Return the line of a function that says `wrt=`, or else its first."""
+    try:
+        lines, first = inspect.getsourcelines(maker)
+        file = inspect.getsourcefile(maker) or ""
+    except (OSError, TypeError):
+        return None
+    first = max(first, 1)
+    try:
+        tree = ast.parse(textwrap.dedent("".join(lines)))
+    except SyntaxError:
+        return Place(file, first)  # a lambda in the middle of an expression
+    said = [node.value.lineno for node in ast.walk(tree) if isinstance(node, ast.keyword) and node.arg == "wrt"]
+    return Place(file, first + min(said, default=1) - 1)
+
+
+def _with_gradient(model: nnx.Module, gradients: Any) -> set[str]:
+    if isinstance(gradients, nnx.State):
+        return {path for path, _ in leaves(gradients)}
+    wanted = gradients.filter if isinstance(gradients, nnx.DiffState) else gradients
+    try:
+        filterlib.to_predicate(wanted)
+    except (TypeError, ValueError):
+        raise TypeError(
+            f"gradients must be the filter of the gradient, an nnx.DiffState, or the State that nnx.grad returned, got "
+            f"{type(wanted).__name__}: write gradients=nnx.Param."
+        ) from None
+    return {path for path, _ in leaves(nnx.state(model, wanted))}
+
+
+def _fresh(model: nnx.Module, optimizer: nnx.Optimizer[Any]) -> nnx.Optimizer[Any]:
+    """Return an optimizer with the same rule and the same filter that is made for this model now."""
+    try:
+        fresh: nnx.Optimizer[Any] = nnx.Optimizer(model, optax.with_extra_args_support(optimizer.tx), wrt=optimizer.wrt)
+    except Exception as error:
+        raise ValueError(f"optimizer cannot be made anew for this model: {_said(error)}") from error
+    return fresh
+
+
+def _misfits(fresh: nnx.Optimizer[Any], optimizer: nnx.Optimizer[Any], trained: set[str]) -> list[str]:
+    """Return the paths of the model, or of the model that it was made for, whose state is not as a new one has it."""
+    wanted, found = (
+        {path: _shapes(leaf) for path, leaf in _state(one) if isinstance(leaf, nnx.OptVariable)}
+        for one in (fresh, optimizer)
+    )
+    misfits = {path for path in wanted | found if wanted.get(path) != found.get(path)}
+    mirrors = {path: name for path in wanted for name in trained if path.endswith(f".{name}")}
+    above = {path.removesuffix(name) for path, name in mirrors.items()}  # such as `opt_state.0.mu.`
+    outer = {path: path.removeprefix(one) for path in misfits for one in above if path.startswith(one)}
+    return sorted({mirrors.get(path) or outer.get(path, path) for path in misfits})
+
+
+def _shapes(leaf: Any) -> list[Any]:
+    return [jnp.shape(array) for array in jax.tree.leaves(leaf)]
+
+
+def _first(model: nnx.Module, optimizer: nnx.Optimizer[Any], with_gradient: set[str]) -> str:
+    """Say what the first update does: which error it raises, or which value gets another shape."""
+    copy, own = nnx.clone((model, optimizer), arrays=True)
+    own.tx = optax.with_extra_args_support(own.tx)
+    before = {path: _shapes(leaf) for path, leaf in leaves(copy)}
+    flat = [(path, leaf) for path, leaf in nnx.to_flat_state(nnx.state(copy)) if dotted(path) in with_gradient]
+    try:
+        _update(own, copy, _filled(nnx.from_flat_state(flat), 1))
+    except Exception as error:
+        return "nothing" if _wants_more(error) else f"raises {type(error).__name__}"
+    for path, leaf in leaves(copy):
+        if _shapes(leaf) != before[path]:
+            return f"gives `{path}` the shape {_shapes(leaf)[0]}, not {before[path][0]}"
+    return "nothing"
+
+
+def _update(optimizer: nnx.Optimizer[Any], model: nnx.Module, grads: Any) -> Any:
+    with jax.numpy_dtype_promotion("standard"):  # Optax mixes dtypes
+        return nnx.Optimizer.update(optimizer, model, grads, value=jnp.zeros(()))
+
+
+def _wants_more(error: Exception) -> bool:
+    """Tell an update that wants more than a gradient and a loss, as a line search does."""
+    return isinstance(error, TypeError) and "keyword-only argument" in str(error)
+
+
+def _filled(state: Any, number: int) -> Any:
+    return jax.tree.map(lambda array: jnp.full_like(array, number), state)
+
+
+def _decayed(model: nnx.Module, optimizer: nnx.Optimizer[Any]) -> dict[str, float]:
+    """Return what a step without any gradient takes of each value, as a share of it.
+
+    What takes from ones, and leaves zeros as they are, is a decay; noise does neither.
+    """
+    ones, zeros = (_taken(model, optimizer, number) for number in (1, 0))
+    return {path: share for path, share in ones.items() if share > 0 and not zeros[path]}
+
+
+def _taken(model: nnx.Module, optimizer: nnx.Optimizer[Any], number: int) -> dict[str, float]:
+    """Return what the first step that moves anything takes of values that all are one number, without a gradient."""
+    copy: Any = nnx.clone(model, arrays=True)
+    trained = nnx.state(copy, optimizer.wrt)
+    if not all(jnp.issubdtype(jnp.result_type(array), jnp.floating) for array in jax.tree.leaves(trained)):
+        return {}  # the gradient of such a model raises
+    nnx.update(copy, _filled(trained, number))
+    fresh, zeros = _fresh(copy, optimizer), _filled(trained, 0)
+    taken: dict[str, float] = {}
+    for _ in range(MOST_STEPS):
+        try:
+            updates = _update(fresh, copy, zeros)
+        except Exception as error:
+            if _wants_more(error):
+                return {}
+            raise ValueError(f"optimizer raises when it makes a step: {_said(error)}") from error
+        taken = {path: _least(update) for path, update in leaves(updates)}
+        if any(taken.values()):
+            break
+    return taken
+
+
+def _least(update: Any) -> float:
+    """Return the least that an update takes of the numbers of a value; below 0 where it adds to one."""
+    return min((float(-array.max()) for array in jax.tree.leaves(update) if array.size), default=0.0)
+
+
+def _said(error: Exception) -> str:
+    return f"{type(error).__name__}: {str(error).partition(chr(10))[0]}"

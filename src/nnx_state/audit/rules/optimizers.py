@@ -1,0 +1,122 @@
+"""Rules of optimizers; they need one."""
+
+from collections.abc import Iterable, Iterator
+
+from flax import nnx
+
+from nnx_state.audit.optimizing import Step
+from nnx_state.audit.rules.base import ERROR, NOTE, Found, Model, article, count_numbers, is_float, rule
+from nnx_state.audit.table import Row
+
+NORMS = (nnx.BatchNorm, nnx.LayerNorm, nnx.RMSNorm, nnx.GroupNorm, nnx.InstanceNorm)
+STATE = (nnx.BatchStat, nnx.Cache, nnx.Intermediate)  # which a forward pass writes
+SHOWN = 3  # paths in a sentence
+
+
+@rule("wrt-matches-nothing", ERROR, "an optimizer whose filter matches nothing", needs="optimizer")
+def _wrt_matches_nothing(model: Model) -> Iterator[Found]:
+    if (filtered := _filter(model.step)) and not model.step.trained:
+        params = list(model.variables(nnx.Param))
+        numbers = sum(map(count_numbers, params))
+        yield Found(
+            filtered,
+            f"a filter that matches no leaf of this model: a step counts, and moves none of the {numbers} numbers of "
+            f"its {len(params)} Params.",
+            "a filter that matches what is to be trained, such as `nnx.Param`; `nnx.state(model, wrt)` shows what "
+            "it matches.",
+        )
+
+
+@rule("wrt-differs", ERROR, "a leaf that the optimizer trains, and that gets no gradient", needs="gradients")
+def _wrt_differs(model: Model) -> Iterator[Found]:
+    step = model.step
+    filtered = _filter(step)
+    if filtered and step.gradients is not None and (missing := step.trained - step.gradients):
+        yield Found(
+            filtered,
+            f"a filter that matches {len(step.trained)} leaves, of which {_named(missing)} "
+            f"{'gets' if len(missing) == 1 else 'get'} no gradient: the first update {_told(step)}.",
+            "one filter for both: `nnx.grad(loss, argnums=nnx.DiffState(0, optimizer.wrt))`.",
+        )
+
+
+@rule("unused-gradient", NOTE, "a gradient that the optimizer does not use", needs="gradients")
+def _unused_gradient(model: Model) -> Iterator[Found]:
+    step = model.step
+    filtered = _filter(step)
+    if filtered and step.gradients is not None and step.trained and (unused := step.gradients - step.trained):
+        nbytes = sum(row.nbytes for row in model.rows if row.path in unused)
+        yield Found(
+            filtered,
+            f"a filter that leaves out {_named(unused)}, for which a gradient is computed in each step: {nbytes} bytes "
+            "that no update reads.",
+            "`nnx.grad(loss, argnums=nnx.DiffState(0, optimizer.wrt))`, which computes what the optimizer uses.",
+        )
+
+
+@rule("foreign-optimizer", ERROR, "an optimizer that was made for another model", needs="optimizer")
+def _foreign_optimizer(model: Model) -> Iterator[Found]:
+    step = model.step
+    if not (filtered := _filter(step)):
+        return
+    if step.is_foreign:
+        what = "an optimizer that holds another model: each update moves that one, and this one stays as it is."
+        yield Found(filtered, what, "`nnx.Optimizer(model, …)` of this model, and `optimizer.update(model, grads)`.")
+    elif step.misfits:
+        yield Found(
+            filtered,
+            f"an optimizer that was made for other leaves: what it remembers does not fit {_named(step.misfits)}. The "
+            f"first update {_told(step)}.",
+            "a new `nnx.Optimizer` after the model has changed; `carry_over(old, new)` copies what still fits.",
+        )
+
+
+@rule("decay-on-state", ERROR, "a counter or an average that weight decay shrinks", needs="optimizer")
+def _decay_on_state(model: Model) -> Iterator[Found]:
+    for row in model.rows:
+        if share := model.step.decayed.get(row.path):
+            written = model.call.written.get(row.path)
+            if isinstance(row.held, STATE) or written:
+                kind = type(row.held).__name__ if isinstance(row.held, nnx.Variable) else "array"
+                wrote = f", and that a call changes {written}" if written else ""
+                yield Found(
+                    row,
+                    f"{article(kind)} {kind} that the optimizer trains{wrote}: a step without any gradient takes "
+                    f"{_shares(share)}.",
+                    "a filter such as `wrt=nnx.Param`, and `nnx.Variable(…)` or `nnx.BatchStat(…)` for what a call "
+                    "writes.",
+                )
+
+
+@rule("decay-on-bias", NOTE, "a bias or the scale of a norm that weight decay shrinks", needs="optimizer")
+def _decay_on_bias(model: Model) -> Iterator[Found]:
+    for row in model.variables(nnx.Param):
+        share = model.step.decayed.get(row.path)
+        if share and is_float(row) and (row.name == "bias" or issubclass(row.owner, NORMS)):
+            kind = "the scale of a norm" if row.name == "scale" else "a bias"
+            yield Found(
+                row,
+                f"{kind} that decays: a step without any gradient takes {_shares(share)}. Most recipes decay kernels "
+                "alone.",
+                "a mask, as in `optax.adamw(rate, mask=param_mask(model, nnx.PathContains('kernel')))`.",
+            )
+
+
+def _filter(step: Step) -> Row | None:
+    """Return the row of the optimizer's filter, if there is an optimizer."""
+    return step.rows[0] if step.rows else None
+
+
+def _told(step: Step) -> str:
+    return "raises nothing" if step.first == "nothing" else step.first
+
+
+def _shares(share: float) -> str:
+    return f"{share:.3g} of it, and a thousand steps {1 - (1 - share) ** 1000:.0%}"
+
+
+def _named(paths: Iterable[str]) -> str:
+    """Name some paths, and count the rest."""
+    names = sorted(paths)
+    rest = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
+    return ", ".join(f"`{name}`" for name in names[:SHOWN]) + rest

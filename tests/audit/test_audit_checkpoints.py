@@ -1,0 +1,212 @@
+"""What the audit finds in a save and a restore, and what it leaves alone."""
+
+import pickle
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import optax
+import pytest
+from flax import nnx
+
+from nnx_state import Scratch, differences, persistent_state, restore_checkpoint, save_checkpoint
+from nnx_state.audit import audit
+from nnx_state.audit.rules import RULES
+
+
+class Net(nnx.Module):
+    def __init__(self, rngs):
+        self.body = nnx.Linear(2, 2, rngs=rngs)
+        self.norm = nnx.BatchNorm(2, rngs=rngs)
+        self.drop = nnx.Dropout(0.5, rngs=rngs)
+        self.head = nnx.Linear(2, 2, use_bias=False, rngs=rngs)
+        self.count = nnx.Variable(jnp.array(0))
+        self.grid = jnp.linspace(0.0, 1.0, 2)
+        self.last = Scratch(jnp.zeros(2))
+
+    def __call__(self, x):
+        self.count[...] += 1
+        return self.head(self.drop(self.norm(self.body(x)))) + self.grid
+
+
+def make_optimizer(model):
+    return nnx.Optimizer(model, optax.adam(0.1), wrt=nnx.Param)
+
+
+def written(state, folder):
+    pure = jax.tree.map(lambda array: jax.random.key_data(array) if is_key(array) else array, nnx.to_pure_dict(state))
+    Path(folder, "state").write_bytes(pickle.dumps(jax.device_get(pure)))
+
+
+def is_key(array):
+    return jnp.issubdtype(array.dtype, jax.dtypes.prng_key)
+
+
+def read(state, folder):
+    pure = pickle.loads(Path(folder, "state").read_bytes())
+    target = nnx.to_pure_dict(state)
+    nnx.replace_by_pure_dict(state, jax.tree.map(as_it_was, target, pure))
+    return state
+
+
+def as_it_was(old, new):
+    return jax.random.wrap_key_data(new) if is_key(old) else jnp.asarray(new)
+
+
+def pair(kept):
+    """Return a save and a restore of the leaves that a filter keeps."""
+
+    def save(model, folder):
+        written(nnx.state(model, kept), folder)
+
+    def restore(model, folder):
+        nnx.update(model, read(nnx.state(model, kept), folder))
+
+    return {"save": save, "restore": restore}
+
+
+def found(model, **arguments):
+    report = audit(model, select=["save-forgets", "lost-in-checkpoint"], **arguments)
+    return [(one.rule, one.path) for one in report.findings]
+
+
+def forgotten(*paths):
+    return [("save-forgets", path) for path in paths]
+
+
+@pytest.mark.parametrize(
+    ("kept", "paths"),
+    [
+        (nnx.Param, ["norm.mean", "norm.var", "drop.rngs.count", "count", "grid"]),
+        (nnx.Variable, ["grid"]),
+        (nnx.Not(nnx.RngState), ["drop.rngs.count"]),
+        (nnx.Not(nnx.RngKey), []),
+        (nnx.Not(Scratch), []),
+        (..., []),
+    ],
+    ids=["Params", "Variables", "no streams", "no keys", "no scratch", "all"],
+)
+def test_exactly_what_is_left_out_is_found(kept, paths):
+    assert found(Net(nnx.Rngs(0)), **pair(kept)) == forgotten(*paths)
+
+
+def test_an_optimizer_that_is_not_saved_is_one_finding():
+    assert found(Net(nnx.Rngs(0)), optimizer=make_optimizer, **pair(...)) == forgotten("optimizer.wrt")
+
+
+def save_run(model, optimizer, folder):
+    save_checkpoint(folder, 0, model=model, optimizer=optimizer)
+
+
+def restore_run(model, optimizer, folder):
+    restore_checkpoint(folder, model=model, optimizer=optimizer)
+
+
+def restore_without_count(model, optimizer, folder):
+    restore_checkpoint(folder, model=model, optimizer=optimizer, skip=nnx.PathContains("step"))
+
+
+def test_functions_that_take_the_optimizer_get_it():
+    model = Net(nnx.Rngs(0))
+    assert found(model, optimizer=make_optimizer, save=save_run, restore=restore_run) == []
+    found_here = found(model, optimizer=make_optimizer, save=save_run, restore=restore_without_count)
+    assert found_here == forgotten("optimizer.step")
+
+
+def build_anew(folder):
+    model = Net(nnx.Rngs(1))
+    nnx.update(model, read(nnx.state(model, nnx.Param), folder))
+    return model
+
+
+def return_a_state(model, folder):
+    return read(nnx.state(model), folder)
+
+
+def test_a_restore_may_build_the_model_or_return_a_state():
+    model = Net(nnx.Rngs(0))
+    params = pair(nnx.Param)["save"]
+    # the stream is a new one, so that its count is left alone
+    assert found(model, save=params, restore=build_anew) == forgotten("norm.mean", "norm.var", "count", "grid")
+    assert found(model, save=pair(...)["save"], restore=return_a_state) == []
+
+
+def halved(model, folder):
+    state = jax.tree.map(lambda a: a.astype(jnp.bfloat16).astype(a.dtype), nnx.state(model, nnx.Param))
+    written(state, folder)
+
+
+def swapped(model, folder):
+    nnx.update(model, read(nnx.state(model, nnx.Param), folder))
+    model.norm.scale[...], model.norm.bias[...] = model.norm.bias[...], model.norm.scale[...]
+
+
+def turned(model, folder):
+    nnx.update(model, read(nnx.state(model, nnx.Param), folder))
+    model.head.kernel = nnx.Variable(model.head.kernel[...])
+
+
+def test_what_comes_back_changed_is_said():
+    model = Net(nnx.Rngs(0))
+    said = {}
+    for name, save, restore in (
+        ("halved", halved, pair(nnx.Param)["restore"]),
+        ("swapped", pair(nnx.Param)["save"], swapped),
+        ("turned", pair(nnx.Param)["save"], turned),
+    ):
+        report = audit(model, save=save, restore=restore, select=["save-forgets"])
+        said[name] = {one.path: one.what for one in report.findings}
+    assert "comes back with 4 of 4 numbers changed" in said["halved"]["body.kernel"]
+    assert "comes back with the numbers of `norm.bias`" in said["swapped"]["norm.scale"]
+    assert "comes back as Variable float32[2, 2], not Param float32[2, 2]" in said["turned"]["head.kernel"]
+
+
+def test_orbax_keeps_what_this_site_teaches():
+    model = Net(nnx.Rngs(0))
+    model.small = nnx.Variable(jnp.ones(2, jnp.float8_e5m2))
+    model.half = nnx.Param(jnp.ones(2, jnp.bfloat16))
+    model.number = nnx.Variable(3)
+    model.rbg = nnx.Rngs(jax.random.key(0, impl="rbg"))
+    assert found(model, optimizer=make_optimizer, save="orbax") == []
+
+
+def test_orbax_refuses_a_leaf_and_the_audit_names_it():
+    model = Net(nnx.Rngs(0))
+    model.empty = nnx.Variable(jnp.zeros((0, 2)))
+    report = audit(model, save="orbax", select=["lost-in-checkpoint"])
+    assert [one.path for one in report.findings] == ["empty"]
+    assert "zero size" in report.findings[0].what
+
+
+def test_the_model_stays_and_two_audits_say_the_same():
+    model = Net(nnx.Rngs(0))
+    before = nnx.clone(model)
+    first, second = (audit(model, select=RULES, **pair(nnx.Param)).to_json() for _ in range(2))
+    assert first == second
+    assert not differences(before, model)
+    assert persistent_state(model)
+
+
+def raising(model, folder):
+    raise OSError("the disk is full")
+
+
+def returning(model, folder):
+    return 3
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ({"save": raising}, "save and restore must be two functions"),
+        ({"save": "torch"}, "or save='orbax' alone, got 'torch' and None"),
+        ({"restore": raising}, "got None and <function raising"),
+        ({"save": raising, "restore": raising}, r"save\(model, folder\) raises OSError: the disk is full"),
+        ({"save": returning, "restore": raising}, r"restore\(model, folder\) raises OSError"),
+        ({"save": returning, "restore": returning}, "restore returns an object of int"),
+        ({"save": lambda: None, "restore": returning}, r"save\(folder\) raises TypeError"),
+    ],
+)
+def test_a_save_that_is_none_is_said_in_one_message(arguments, said):
+    with pytest.raises((TypeError, ValueError), match=said):
+        audit(Net(nnx.Rngs(0)), **arguments)

@@ -1,0 +1,220 @@
+"""What the audit finds in optimizers, and what it leaves alone."""
+
+import jax
+import jax.numpy as jnp
+import optax
+import pytest
+from flax import nnx
+
+from nnx_state import carry_over, differences, param_mask
+from nnx_state.audit import audit
+from nnx_state.audit.rules import RULES
+
+ABOUT_OPTIMIZERS = [name for name, rule in RULES.items() if rule.needs in ("optimizer", "gradients")]
+X = jnp.ones((2, 2))
+
+
+class Net(nnx.Module):
+    def __init__(self, rngs):
+        self.body = nnx.Linear(2, 2, rngs=rngs)
+        self.norm = nnx.BatchNorm(2, rngs=rngs)
+        self.head = nnx.Linear(2, 2, rngs=rngs)
+
+    def __call__(self, x):
+        return self.head(self.norm(self.body(x)))
+
+
+def made(tx, wrt=nnx.Param):
+    return lambda model: nnx.Optimizer(model, tx, wrt=wrt)
+
+
+def found(model, optimizer, **arguments):
+    report = audit(model, optimizer=optimizer, select=ABOUT_OPTIMIZERS, **arguments)
+    return [(one.rule, one.path) for one in report.findings]
+
+
+def gradient(model):
+    return nnx.grad(lambda m: m(X).sum())(model)
+
+
+@pytest.mark.parametrize(
+    "tx",
+    [
+        optax.sgd(0.1, momentum=0.9),
+        optax.adam(optax.linear_schedule(0.0, 0.1, 10)),
+        optax.adafactor(0.1),
+        optax.chain(optax.clip_by_global_norm(1.0), optax.adam(0.1)),
+        optax.chain(optax.add_noise(0.1, 0.5, 0), optax.sgd(0.1)),
+        optax.chain(optax.sgd(0.1), optax.contrib.reduce_on_plateau()),
+        optax.MultiSteps(optax.adam(0.1), 3),
+        optax.inject_hyperparams(optax.adam)(0.1),
+        optax.lbfgs(0.1),
+    ],
+    ids=[
+        "momentum",
+        "warm-up",
+        "adafactor",
+        "clip",
+        "noise",
+        "plateau",
+        "MultiSteps",
+        "injected",
+        "line-search",
+    ],
+)
+def test_rules_without_decay_are_left_alone(tx):
+    model = Net(nnx.Rngs(0))
+    assert found(model, made(tx), gradients=nnx.Param) == []
+
+
+BIASES = ["body.bias", "norm.bias", "norm.scale", "head.bias"]
+
+
+@pytest.mark.parametrize(
+    ("tx", "share"),
+    [
+        (optax.adamw(0.1, weight_decay=0.01), 0.001),
+        (optax.adamw(optax.linear_schedule(0.0, 0.1, 10), weight_decay=0.1), 0.001),
+        (optax.MultiSteps(optax.adamw(0.1, weight_decay=0.01), 3), 0.001),
+        (optax.chain(optax.add_decayed_weights(0.01), optax.sgd(0.1)), 0.001),
+    ],
+    ids=["adamw", "warm-up", "MultiSteps", "by hand"],
+)
+def test_the_share_of_a_decay_is_measured(tx, share):
+    model = Net(nnx.Rngs(0))
+    report = audit(model, optimizer=made(tx), select=["decay-on-bias"])
+    assert sorted(one.path for one in report.findings) == sorted(BIASES)
+    assert all(f"takes {share} of it" in one.what for one in report.findings)
+
+
+def test_a_mask_for_kernels_leaves_biases_alone():
+    model = Net(nnx.Rngs(0))
+    mask = param_mask(model, nnx.PathContains("kernel"))
+    assert found(model, made(optax.adamw(0.1, mask=mask))) == []
+
+
+class Counting(Net):
+    def __init__(self, rngs):
+        super().__init__(rngs)
+        self.steps = nnx.Param(jnp.array(0.0))
+
+    def __call__(self, x):
+        self.steps[...] += 1
+        return super().__call__(x)
+
+
+def test_a_counter_that_decays_is_found_when_it_is_called():
+    model, adamw = Counting(nnx.Rngs(0)), made(optax.adamw(0.1))
+    assert "decay-on-state" not in dict(found(model, adamw))
+    assert ("decay-on-state", "steps") in found(model, adamw, inputs=(X,))
+    assert "decay-on-state" not in dict(found(model, made(optax.adam(0.1)), inputs=(X,)))
+
+
+def test_averages_that_are_trained_are_found():
+    model, adamw = Net(nnx.Rngs(0)), optax.adamw(0.1)
+    report = audit(model, optimizer=made(adamw, nnx.Any(nnx.Param, nnx.BatchStat)))
+    assert [(one.rule, one.path) for one in report.findings] == [
+        ("decay-on-state", "norm.mean"),
+        ("decay-on-state", "norm.var"),
+    ]
+
+
+def test_the_first_step_is_told_where_filters_differ():
+    model = Net(nnx.Rngs(0))
+    head = nnx.PathContains("head")
+    adam = optax.adam(0.1)
+    (one,) = audit(model, optimizer=made(adam), gradients=nnx.DiffState(0, head)).findings
+    assert (one.rule, one.path) == ("wrt-differs", "optimizer.wrt")
+    assert "the first update raises ValueError" in one.what
+    assert one.place.text.strip().startswith("return lambda model")
+    assert found(model, made(adam, head), gradients=nnx.Param) == [("unused-gradient", "optimizer.wrt")]
+    assert found(model, made(adam), gradients=gradient(model)) == []
+    assert found(model, made(adam, nnx.PathContains("haed")), gradients=nnx.Param) == [
+        ("wrt-matches-nothing", "optimizer.wrt")
+    ]
+
+
+def test_moments_of_another_model_are_found():
+    model = Net(nnx.Rngs(0))
+    optimizer = made(optax.adam(0.1))(model)
+    optimizer.update(model, gradient(model))
+    assert found(model, optimizer) == []
+    model.head = nnx.Linear(2, 1, rngs=nnx.Rngs(1))
+    (one,) = audit(model, optimizer=optimizer).findings
+    assert one.rule == "foreign-optimizer"
+    assert "gives `head.bias` the shape (2,), not (1,)" in one.what
+    renewed = made(optax.adam(0.1))(model)
+    carry_over(optimizer, renewed)
+    assert found(model, renewed) == []
+    model.extra = nnx.Linear(2, 2, rngs=nnx.Rngs(2))
+    (one,) = audit(model, optimizer=renewed).findings
+    assert "does not fit `extra.bias`, `extra.kernel`. The first update raises ValueError" in one.what
+    del model.extra, model.head
+    (one,) = audit(model, optimizer=renewed).findings
+    assert "does not fit `head.bias`, `head.kernel`" in one.what
+
+
+def test_what_has_no_moments_belongs_to_no_model():
+    model = Net(nnx.Rngs(0))
+    optimizer = made(optax.sgd(0.1))(model)
+    model.head = nnx.Linear(2, 3, rngs=nnx.Rngs(1))
+    assert found(model, optimizer) == []
+
+
+def test_an_optimizer_that_holds_another_model_is_found():
+    model, twin = Net(nnx.Rngs(0)), Net(nnx.Rngs(0))
+    adam = optax.adam(0.1)
+    assert found(model, nnx.ModelAndOptimizer(twin, adam)) == [("foreign-optimizer", "optimizer.wrt")]
+    assert found(model, nnx.ModelAndOptimizer(model, adam)) == []
+    assert found(model, lambda model: nnx.ModelAndOptimizer(model, adam)) == []
+
+
+def test_neither_the_model_nor_the_optimizer_is_changed():
+    model = Net(nnx.Rngs(0))
+    optimizer = made(optax.adamw(0.1))(model)
+    run = nnx.Dict(model=model, optimizer=optimizer)
+    before = nnx.clone(run)
+    first, second = (audit(model, optimizer=optimizer, gradients=nnx.Param, select=RULES) for _ in range(2))
+    assert not differences(before, run)
+    assert first.to_json() == second.to_json()
+    assert found(model, optimizer)
+
+
+def test_an_optimizer_in_the_middle_of_a_run_has_no_decay_of_its_own():
+    model = Net(nnx.Rngs(0))
+    optimizer = made(optax.adam(0.1))(model)
+    for _ in range(3):
+        optimizer.update(model, gradient(model))
+    assert found(model, optimizer, gradients=nnx.Param) == []
+
+
+def raising(model):
+    raise RuntimeError("no rate")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ({"optimizer": optax.adam(0.1)}, r"got an object of optax\.GradientTransformation"),
+        ({"optimizer": lambda model: {}}, r"got an object of builtins\.dict"),
+        ({"optimizer": raising}, "optimizer could not be made of the model: RuntimeError: no rate"),
+        ({"gradients": nnx.Param}, "none was given: add optimizer="),
+        ({"optimizer": made(optax.adam(0.1)), "gradients": 3}, r"write gradients=nnx\.Param"),
+    ],
+)
+def test_what_is_no_optimizer_is_said_in_one_message(arguments, said):
+    with pytest.raises((TypeError, ValueError), match=said):
+        audit(Net(nnx.Rngs(0)), **arguments)
+
+
+def test_an_abstract_model_takes_no_step():
+    model = nnx.eval_shape(lambda: Net(nnx.Rngs(0)))
+    with pytest.raises(ValueError, match="An abstract model cannot be called, trained or saved"):
+        audit(model, optimizer=made(optax.adam(0.1)))
+
+
+def test_a_mask_of_params_is_said_as_what_it_raises():
+    model = Net(nnx.Rngs(0))
+    mask = jax.tree.map(lambda leaf: leaf.ndim > 1, nnx.state(model, nnx.Param))
+    with pytest.raises(ValueError, match="optimizer raises when it makes a step: ValueError: pytree structure error"):
+        audit(model, optimizer=made(optax.adamw(0.1, mask=mask)))
