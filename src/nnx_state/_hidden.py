@@ -48,7 +48,7 @@ def _parts(value: Any) -> Iterable[tuple[Any, Any]]:
             return [*_captured(value), *_defaults(value)]
         case type() | types.ModuleType():
             return []  # they belong to the program
-    own = vars(value).items() if hasattr(value, "__dict__") else []
+    own: Iterable[tuple[Any, Any]] = vars(value).items() if hasattr(value, "__dict__") else []
     return [*own, *_of_class(type(value))] if isinstance(value, nnx.Pytree) else own
 
 

@@ -335,7 +335,7 @@ def _traced(model: nnx.Module, inputs: Inputs, *, watched: bool) -> Program:
 
     def outputs(params: Any, rest: Any) -> Any:
         merged = nnx.merge(graphdef, params, rest)
-        find_lost = _watch(merged) if watched else set
+        find_lost: Callable[[], set[str]] = _watch(merged) if watched else set
         forms.append(_forms(merged))
         with _kept(merged):
             result = [leaf for leaf in jax.tree.leaves(_called(merged, inputs)) if isinstance(leaf, jax.Array)]
