@@ -52,7 +52,7 @@ def _plain_weight(model: Model) -> Iterator[Found]:
 
 def _is_constant(row: Row) -> bool:
     """Tell whether an array is a stencil or the like: it is no fill, and its layer takes nothing to draw it from."""
-    arguments = inspect.signature(row.owner.__init__).parameters.values()
+    arguments = inspect.signature(row.owner.__init__).parameters.values()  # type: ignore[misc]  # of this very class
     takes_anything = any(one.name in BRING_KEYS or one.kind is one.VAR_KEYWORD for one in arguments)
     return not takes_anything and any(has_numbers(one) and bool(one.min() != one.max()) for one in row.arrays)
 
