@@ -227,6 +227,12 @@ def pastes(session: nox.Session) -> None:
 
 
 @nox.session
+def zoo(session: nox.Session) -> None:
+    """Hold the audit against modules of public packages; ``-- --seed`` puts the fault of each rule into them."""
+    run(session, "workshop.zoo", *session.posargs)
+
+
+@nox.session
 def statements(session: nox.Session) -> None:
     """Add what the installed Flax NNX can raise and warn of to the list that says which entry explains it."""
     run(session, "workshop.statements")

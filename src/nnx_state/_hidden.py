@@ -38,7 +38,7 @@ def _parts(value: Any) -> Iterable[tuple[Any, Any]]:
     match value:
         case dict():
             return value.items()
-        case list() | tuple() | set() | frozenset() | deque():
+        case list() | tuple() | set() | frozenset() | deque() | nnx.List():
             return enumerate(value)
         case functools.partial():
             return [("func", value.func), ("args", value.args), *value.keywords.items()]

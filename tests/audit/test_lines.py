@@ -26,6 +26,9 @@ class Net(Base):
             self.bias = None
         else:
             self.bias = nnx.Param(jnp.ones(1))
+        self.wrapped = nnx.data(None)
+        if bias:
+            self.wrapped = nnx.Param(jnp.ones(1))
         self.left, self.right = nnx.Param(jnp.ones(1)), nnx.Variable(jnp.ones(1))
         self.annotated: nnx.Param = nnx.Param(jnp.ones(1))
         setattr(self, "named", nnx.Param(jnp.ones(1)))
@@ -45,6 +48,13 @@ class Net(Base):
             two=nnx.Param(jnp.ones(1)),
         )
         self.many = nnx.List([nnx.Linear(1, 1, use_bias=False, rngs=nnx.Rngs(n)) for n in range(2)])
+        self.comprehended = nnx.List(
+            [nnx.Linear(1, 1, use_bias=False, rngs=nnx.Rngs(n)) for n in range(2)]
+        )
+        self.dropout = nnx.Dropout(
+            0.5,
+            rngs=nnx.Rngs(0),
+        )
         self.tied = self.layers[0].kernel
         self.helped()
 
@@ -63,6 +73,7 @@ class Data(nnx.Module):
 LINES = {
     "inherited": "self.inherited",
     "bias": "self.bias = nnx.Param",
+    "wrapped": "self.wrapped = nnx.Param",
     "left": "self.left, self.right",
     "right": "self.left, self.right",
     "annotated": "self.annotated",
@@ -73,6 +84,9 @@ LINES = {
     "layers.0.bias": "nnx.Linear(1, 1, rngs=nnx.Rngs(0)),",
     "layers.1.kernel": "nnx.Linear(1, 1, use_bias=False, rngs=nnx.Rngs(1)),",
     "many.1.kernel": "self.many",
+    "comprehended.0.kernel": "self.comprehended",
+    "comprehended.1.kernel": "self.comprehended",
+    "dropout.rngs.key": "self.dropout",
     "later": "self.later",
     "parts.one": "one=nnx.Param",
     "parts.two": "two=nnx.Param",

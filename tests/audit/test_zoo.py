@@ -76,3 +76,38 @@ def test_every_layer_of_flax_is_left_alone(layers):
 def test_every_model_of_this_site_is_left_alone(name):
     make, inputs = OURS[name]
     assert audit(make(), inputs=inputs).findings == []
+
+
+class Filter(nnx.Module):
+    """A layer with a stencil, which is written out."""
+
+    def __init__(self):
+        self.kernel = jnp.array([1.0, -2.0, 1.0])
+        self.scale = jnp.ones(3)
+
+
+def test_a_stencil_is_no_weight_and_a_fill_is_one():
+    assert [(one.rule, one.path) for one in audit(Filter()).findings] == [("plain-weight", "scale")]
+
+
+class Masked(nnx.Module):
+    """A Dropout without a stream, behind another attribute that is None, and a Param in a list that is hidden."""
+
+    def __init__(self, rngs):
+        self.bias = None
+        self.dropout = nnx.Dropout(0.5)
+        self.layers = nnx.List([nnx.Linear(2, 2, rngs=rngs)])
+        kernel = nnx.Param(jnp.ones(2))
+        self.layers[0].bias_init = lambda: kernel
+
+
+def test_a_dropout_is_found_behind_another_none():
+    report = audit(Masked(nnx.Rngs(0)), select=["dropout-alone"])
+    assert [(one.path, one.place.text.strip()) for one in report.findings] == [
+        ("dropout.rngs", "self.dropout = nnx.Dropout(0.5)")
+    ]
+
+
+def test_what_is_hidden_in_a_layer_of_a_list_has_the_line_of_the_list():
+    (found,) = audit(Masked(nnx.Rngs(0))).findings
+    assert (found.path, found.place.text.split(" = ")[0].strip()) == ("layers.0.bias_init.kernel", "self.layers")

@@ -60,7 +60,8 @@ def assigned(owner: type, name: str, value: Any, below: tuple[Any, ...] = ()) ->
             lines = [line for line in _assignments(base) if line.is_made is is_made]
             found = [line for line in lines if re.fullmatch(line.name, name)]
             likely = [line for line in found if _can_make(line.made, value)]
-            for line in (*likely, *found):
+            possible = [line for line in found if not isinstance(_bare(line.made), ast.Constant)]
+            for line in (*likely, *possible, *found):
                 return Place(_file(base), _line_of_item(line, below))
     return None
 
@@ -77,12 +78,12 @@ def _line_of_item(line: _Line, below: tuple[Any, ...]) -> int:
     """Return the line of an item in `nnx.List([…])` or `nnx.Dict(…)` that is written out, or that of the assignment."""
     items: list[ast.expr] = []
     if isinstance(line.made, ast.Call):
+        called, items = ast.unparse(line.made.func).rpartition(".")[2], line.made.args
         for keyword in line.made.keywords:
-            if below[:1] == (keyword.arg,):
+            if called == "Dict" and below[:1] == (keyword.arg,):
                 return keyword.lineno
-        items = line.made.args
-    if len(items) == 1 and isinstance(items[0], ast.List | ast.Tuple):
-        items = items[0].elts
+        if called == "List" and len(items) == 1:  # it takes what it is made of as one argument
+            items = items[0].elts if isinstance(items[0], ast.List | ast.Tuple) else []
     item = next((part for part in below if isinstance(part, int)), None)
     is_written_out = not any(isinstance(one, ast.Starred) for one in items)
     return items[item].lineno if item is not None and is_written_out and item < len(items) else line.number
@@ -90,6 +91,7 @@ def _line_of_item(line: _Line, below: tuple[Any, ...]) -> int:
 
 def _can_make(made: ast.expr | None, value: Any) -> bool:
     """Tell whether the right side of an assignment can have made a value: `None` cannot have made a Param."""
+    made = _bare(made)
     if isinstance(made, ast.Constant):
         return isinstance(value, int | float | str | None) and bool(ast.literal_eval(made) == value)
     if isinstance(made, ast.Call):
@@ -97,6 +99,14 @@ def _can_make(made: ast.expr | None, value: Any) -> bool:
         known = [base.__name__ for base in type(value).__mro__]
         return not called[:1].isupper() or called in known
     return True
+
+
+def _bare(made: ast.expr | None) -> ast.expr | None:
+    """Return what stands in `nnx.data(…)` or `nnx.static(…)`, which hand on what they are given."""
+    match made:
+        case ast.Call(func=ast.Attribute(attr="data" | "static") | ast.Name(id="data" | "static"), args=[inner]):
+            return inner
+    return made
 
 
 def _file(owner: type) -> str:

@@ -1,5 +1,6 @@
 """Rules of labels: values with the type of another role."""
 
+import inspect
 from collections.abc import Iterator
 from typing import Any
 
@@ -16,11 +17,14 @@ from nnx_state.audit.rules.base import (
     article,
     count_numbers,
     dtype_name,
+    has_numbers,
     is_float,
     rule,
 )
+from nnx_state.audit.table import Row
 
 WEIGHTS = {"kernel", "bias", "weight", "weights", "scale", "embedding", "w", "b"}
+BRING_KEYS = {"rngs", "rng", "key"}  # arguments from which a layer draws
 
 
 @rule("integer-param", ERROR, "a Param that is no float")
@@ -40,7 +44,7 @@ def _integer_param(model: Model) -> Iterator[Found]:
 def _plain_weight(model: Model) -> Iterator[Found]:
     params = sum(count_numbers(row) for row in model.variables(nnx.Param))
     for row in model.rows:
-        if row.home == "array" and row.is_attribute and row.name in WEIGHTS and is_float(row):
+        if row.home == "array" and row.is_attribute and row.name in WEIGHTS and is_float(row) and not _is_constant(row):
             size = count_numbers(row)
             yield Found(
                 row,
@@ -48,6 +52,13 @@ def _plain_weight(model: Model) -> Iterator[Found]:
                 "the Params, and no optimizer changes them.",
                 "`nnx.Param(…)` around it; `nnx.Variable(…)` if it must not be trained.",
             )
+
+
+def _is_constant(row: Row) -> bool:
+    """Tell whether an array is a stencil or the like: it is no fill, and its layer takes nothing to draw it from."""
+    arguments = inspect.signature(row.owner.__init__).parameters.values()  # type: ignore[misc]  # of this very class
+    takes_anything = any(one.name in BRING_KEYS or one.kind is one.VAR_KEYWORD for one in arguments)
+    return not takes_anything and any(has_numbers(one) and bool(one.min() != one.max()) for one in row.arrays)
 
 
 @rule("variable-weight", WARNING, "a weight that is a plain Variable")

@@ -1,5 +1,6 @@
 """Rules of random streams."""
 
+import dataclasses
 from collections.abc import Iterator
 from typing import Any
 
@@ -39,10 +40,13 @@ def _same_stream(model: Model) -> Iterator[Found]:
 
 @rule("dropout-alone", NOTE, "a Dropout without a stream of its own")
 def _dropout_alone(model: Model) -> Iterator[Found]:
+    paths = [row.path for row in model.rows]
     for row in model.rows:
-        if row.name == "rngs" and row.home == "static" and row.held is None and issubclass(row.owner, nnx.Dropout):
+        stream = f"{row.path.removesuffix('rate')}rngs"
+        is_rate = row.name == "rate" and issubclass(row.owner, nnx.Dropout)
+        if is_rate and not any(path.startswith(f"{stream}.") for path in paths):
             yield Found(
-                row,
+                dataclasses.replace(row, path=stream, held=None),  # NNX names one `None` of a model, and no other
                 "a Dropout without `rngs`: a call in training raises, unless it is given `rngs`.",
                 "`nnx.Dropout(rate, rngs=rngs)`.",
             )
