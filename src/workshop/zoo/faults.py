@@ -94,6 +94,18 @@ def _variable_weight(model: Any, lines: Lines) -> Planted | None:
     return _replace(model, lines, row, nnx.Variable(row.arrays[0])) if row else None
 
 
+@fault("other-role")
+def _other_role(model: Any, lines: Lines) -> Planted | None:
+    row = _first(model)
+    return _replace(model, lines, row, nnx.BatchStat(jnp.array(0))) if row else None
+
+
+@fault("not-finite")
+def _not_finite(model: Any, lines: Lines) -> Planted | None:
+    row = _first(model)
+    return _replace(model, lines, row, nnx.Param(jnp.full_like(row.arrays[0], jnp.nan))) if row else None
+
+
 @fault("hidden-state")
 def _hidden_state(model: Any, lines: Lines) -> Planted | None:
     row = _first(model)
@@ -149,6 +161,15 @@ def _same_draw(model: Any, lines: Lines) -> Planted | None:
     return None
 
 
+@fault("tied-param")
+def _tied_param(model: Any, lines: Lines) -> Planted | None:
+    if pair := _pair(model, drawn=False):
+        other, row = pair
+        _replace(model, lines, row, other.held)
+        return Planted(other.path, lines(other.path), row.path)
+    return None
+
+
 @fault("same-stream")
 def _same_stream(model: Any, lines: Lines) -> Planted | None:
     """Give a second stream the key and the count of the first of its name."""
@@ -175,15 +196,29 @@ def _dropout_alone(model: Any, lines: Lines) -> Planted | None:
     return None
 
 
-def _become(model: Any, planted: type, name: str) -> Planted | None:
-    """Make a model one of a subclass, and let that plant an attribute; a model that is no pytree would become one."""
+def _become(model: Any, planted: type, name: str, sign: str = "") -> Planted | None:
+    """Make a model one of a subclass, and let that plant an attribute; a model that is no pytree would become one.
+
+    The line is the one that assigns the attribute, or the one with a sign.
+    """
     if jax.tree_util.all_leaves([model]):
         return None
     model.__class__ = planted
     lines, first = inspect.getsourcelines(planted)
-    line = next(number for number, text in enumerate(lines, start=first) if f"self.{name} = " in text)
+    line = next(number for number, text in enumerate(lines, start=first) if (sign or f"self.{name} = ") in text)
     model.plant()
     return Planted(name, (inspect.getsourcefile(planted) or "", line), name)
+
+
+@fault("half-average")
+def _half_average(model: Any, _: Lines) -> Planted | None:
+    base: Any = type(model)
+
+    class Coarse(base):  # type: ignore[misc]
+        def plant(self) -> None:
+            self.planted_mean = nnx.BatchStat(jnp.zeros(2, jnp.bfloat16))
+
+    return _become(model, Coarse, "planted_mean")
 
 
 @fault("written-param")
@@ -245,6 +280,93 @@ def _static_written(model: Any, _: Lines) -> Planted | None:
             return super().__call__(*arguments, **options)
 
     return _become(model, Counting, "planted_calls")
+
+
+@fault("array-written")
+def _array_written(model: Any, _: Lines) -> Planted | None:
+    base: Any = type(model)
+
+    class Keeping(base):  # type: ignore[misc]
+        def plant(self) -> None:
+            self.planted_seen = jnp.array(0)
+
+        @functools.wraps(base.__call__)
+        def __call__(self, *arguments: Any, **options: Any) -> Any:
+            self.planted_seen += 1
+            return super().__call__(*arguments, **options)
+
+    return _become(model, Keeping, "planted_seen")
+
+
+@fault("lost-write")
+def _lost_write(model: Any, _: Lines) -> Planted | None:
+    base: Any = type(model)
+
+    class Losing(base):  # type: ignore[misc]
+        def plant(self) -> None:
+            self.planted_count = nnx.Variable(jnp.array(0))
+
+        @functools.wraps(base.__call__)
+        def __call__(self, *arguments: Any, **options: Any) -> Any:
+            jax.checkpoint(_count)(self.planted_count)
+            return super().__call__(*arguments, **options)
+
+    return _become(model, Losing, "planted_count")
+
+
+def _count(variable: Any) -> None:
+    variable[...] += 1
+
+
+@fault("compiles-again")
+def _compiles_again(model: Any, _: Lines) -> Planted | None:
+    base: Any = type(model)
+
+    class Growing(base):  # type: ignore[misc]
+        def plant(self) -> None:
+            self.planted_cache = nnx.Cache(jnp.zeros(1))
+
+        @functools.wraps(base.__call__)
+        def __call__(self, *arguments: Any, **options: Any) -> Any:
+            self.planted_cache.set_value(jnp.append(self.planted_cache[...], 0.0))
+            return super().__call__(*arguments, **options)
+
+    return _become(model, Growing, "planted_cache")
+
+
+@fault("float-counter")
+def _float_counter(model: Any, _: Lines) -> Planted | None:
+    base: Any = type(model)
+
+    class Rounding(base):  # type: ignore[misc]
+        def plant(self) -> None:
+            self.planted_steps = nnx.Variable(jnp.array(0.0))
+
+        @functools.wraps(base.__call__)
+        def __call__(self, *arguments: Any, **options: Any) -> Any:
+            self.planted_steps[...] += 1
+            return super().__call__(*arguments, **options)
+
+    return _become(model, Rounding, "planted_steps")
+
+
+@fault("key-reuse")
+def _key_reuse(model: Any, _: Lines) -> Planted | None:
+    base: Any = type(model)
+
+    class Repeating(base):  # type: ignore[misc]
+        def plant(self) -> None:
+            """Plant nothing: the fault is in the call."""
+
+        @functools.wraps(base.__call__)
+        def __call__(self, *arguments: Any, **options: Any) -> Any:
+            key = jax.random.key(0)
+            jax.random.normal(key)
+            jax.random.normal(key)  # the same number
+            return super().__call__(*arguments, **options)
+
+    planted = _become(model, Repeating, "planted_key", sign="# the same number")
+    return planted and Planted("", planted.line, planted.below)
 
 
 @fault("unused-ignore")

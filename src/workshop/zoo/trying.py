@@ -46,7 +46,7 @@ def findings(entry: Entry) -> list[Finding]:
 
 
 def _found(model: Any) -> list[Finding]:
-    return audit(model, select=[name for name, rule in RULES.items() if not rule.runs]).findings
+    return audit(model, select=[name for name, rule in RULES.items() if rule.needs != "inputs"]).findings
 
 
 def _told(findings: list[Finding]) -> list[str]:
@@ -65,15 +65,15 @@ def fates(entry: Entry, before: list[Finding]) -> Iterator[dict[str, Any]]:
         before: what is found in it as it is.
     """
     for rule, plant in FAULTS.items():
-        if RULES[rule].runs and entry.inputs is None:
+        runs = RULES[rule].needs == "inputs"
+        if runs and entry.inputs is None:
             continue
         watch = Watch()
         with watch.over():
             model = entry.make()
         if planted := plant(model, functools.partial(watch.line, model)):
-            runs = RULES[rule].runs
             found = audit(model, inputs=entry.inputs, select=RULES).findings if runs else _found(model)
-            same = [one for one in before if runs or not RULES[one.rule].runs]
+            same = [one for one in before if runs or RULES[one.rule].needs != "inputs"]
             yield {"rule": rule, "path": planted.path, **_fate(rule, planted, found, same)}
 
 
