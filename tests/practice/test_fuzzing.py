@@ -50,7 +50,7 @@ def test_a_program_that_is_ended_or_fails_loses_nothing(part):
 
 def test_a_file_that_is_gone_for_a_moment_is_found_out():
     broken = "from nnx_state import _files\nreplace = _files.replace\n"
-    broken += "files.replace = lambda path, text: (path.unlink(missing_ok=True), replace(path, text))"
+    broken += "_files.replace = lambda path, text: (path.unlink(missing_ok=True), replace(path, text))"
     code, out = fuzzed("faults", "--fault", "KILL", "--verb", "hint", "--by-python", broken=broken)
     assert code == 1, out
     assert "known, hint, KILL at " in out
