@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from nnx_state import _reading
 from nnx_state._outcome import RefusedError
-from nnx_state.practice import reading, reports
+from nnx_state.practice import reports
 from nnx_state.practice.exercises import exercise
 from nnx_state.practice.grading import grade
 from workshop.attempts import forked
@@ -67,14 +68,14 @@ def test_a_file_that_changes_during_the_check_makes_no_difference(path, change):
 
 def test_a_line_that_is_too_long_to_be_shown_is_cut(path):
     path.write_text(f"x = 1\n  x = '{'a' * 300_000}'", "utf-8")
-    source = reading.attempt(path)
+    source = _reading.attempt(path)
     assert (source.line(1), source.line(2)) == ("x = 1", f"x = '{'a' * 195}…")
 
 
 def test_a_link_to_a_file_is_one(path, tmp_path):
     (tmp_path / "elsewhere").write_text("x = 1", "utf-8")
     path.symlink_to("elsewhere")
-    assert reading.attempt(path) == reading.Source(path, "x = 1")
+    assert _reading.attempt(path) == _reading.Source(path, "x = 1")
 
 
 def fifo(path):
@@ -101,7 +102,7 @@ def test_what_is_no_file_is_refused_without_being_opened(make, what, path, monke
     make(path)
     monkeypatch.setattr(os, "open", None)
     with pytest.raises(RefusedError) as error:
-        reading.attempt(path)
+        _reading.attempt(path)
     assert str(error.value) == f"{path} is {what} and no regular file: name another one."
 
 
@@ -112,7 +113,7 @@ def test_a_fifo_that_takes_the_place_of_the_file_stops_nothing(path, monkeypatch
     fifo(path)
     monkeypatch.setattr(type(path), "stat", lambda self: regular)
     with pytest.raises(RefusedError, match="is a FIFO and no regular file"):
-        reading.attempt(path)
+        _reading.attempt(path)
 
 
 def test_a_file_that_is_written_while_it_is_read_is_refused(path, monkeypatch):
@@ -126,19 +127,19 @@ def test_a_file_that_is_written_while_it_is_read_is_refused(path, monkeypatch):
             path.write_text("x = 12", "utf-8")
         return status
 
-    monkeypatch.setattr(reading.os, "fstat", fstat)
+    monkeypatch.setattr(_reading.os, "fstat", fstat)
     with pytest.raises(RefusedError, match=r"changed while it was read: try again when it is saved\."):
-        reading.attempt(path)
+        _reading.attempt(path)
 
 
 @pytest.mark.parametrize("size", [1_000_000, 1_000_001])
 def test_at_most_a_million_bytes_are_read(path, size):
     path.write_bytes(b"#" * size)
-    if size <= reading.LONGEST:
-        assert len(reading.attempt(path).text) == size
+    if size <= _reading.LONGEST:
+        assert len(_reading.attempt(path).text) == size
     else:
         with pytest.raises(RefusedError, match=rf"has {size} bytes, 1000000 are allowed: is it the file that you mean"):
-            reading.attempt(path)
+            _reading.attempt(path)
 
 
 def test_a_file_that_grows_without_end_is_read_up_to_the_limit(path, monkeypatch):
@@ -146,7 +147,7 @@ def test_a_file_that_grows_without_end_is_read_up_to_the_limit(path, monkeypatch
     path.symlink_to("/dev/zero")
     monkeypatch.setattr(stat, "S_IFMT", lambda mode: stat.S_IFREG)
     with pytest.raises(RefusedError, match="has 1000001 bytes, 1000000 are allowed"):
-        reading.attempt(path)
+        _reading.attempt(path)
 
 
 def test_a_file_that_nobody_may_read_is_told(path, monkeypatch):
@@ -157,4 +158,4 @@ def test_a_file_that_nobody_may_read_is_told(path, monkeypatch):
 
     monkeypatch.setattr(os, "open", refused)
     with pytest.raises(RefusedError, match=r"cannot be read: Permission denied\. `nnx-state practice start` writes"):
-        reading.attempt(path)
+        _reading.attempt(path)
