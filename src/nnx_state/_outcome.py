@@ -23,3 +23,8 @@ class Outcome:
     text: str
     data: dict[str, Any] = field(default_factory=dict)
     code: int = DONE
+
+
+def said(error: Exception) -> str:
+    """Return the type and the first line of an error, for a message."""
+    return f"{type(error).__name__}: {str(error).partition(chr(10))[0]}"

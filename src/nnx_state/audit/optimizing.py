@@ -12,6 +12,7 @@ import optax
 from flax import nnx
 from flax.nnx import filterlib
 
+from nnx_state._outcome import said
 from nnx_state._paths import dotted, leaves
 from nnx_state.audit.lines import Place
 from nnx_state.audit.table import Row
@@ -61,7 +62,7 @@ def optimizer_of(model: nnx.Module, given: Any) -> tuple[nnx.Optimizer[Any], Pla
         try:
             made = given(model)
         except Exception as error:
-            raise ValueError(f"optimizer could not be made of the model: {_said(error)}") from error
+            raise ValueError(f"optimizer could not be made of the model: {said(error)}") from error
     if not isinstance(made, nnx.Optimizer):
         kind = made if isinstance(made, type) else type(made)
         raise TypeError(
@@ -155,7 +156,7 @@ def _fresh(model: nnx.Module, optimizer: nnx.Optimizer[Any]) -> nnx.Optimizer[An
     try:
         fresh: nnx.Optimizer[Any] = nnx.Optimizer(model, optax.with_extra_args_support(optimizer.tx), wrt=optimizer.wrt)
     except Exception as error:
-        raise ValueError(f"optimizer cannot be made anew for this model: {_said(error)}") from error
+        raise ValueError(f"optimizer cannot be made anew for this model: {said(error)}") from error
     return fresh
 
 
@@ -230,7 +231,7 @@ def _taken(model: nnx.Module, optimizer: nnx.Optimizer[Any], number: int) -> dic
         except Exception as error:
             if _wants_more(error):
                 return {}
-            raise ValueError(f"optimizer raises when it makes a step: {_said(error)}") from error
+            raise ValueError(f"optimizer raises when it makes a step: {said(error)}") from error
         taken = {path: _least(update) for path, update in leaves(updates)}
         if any(taken.values()):
             break
@@ -240,7 +241,3 @@ def _taken(model: nnx.Module, optimizer: nnx.Optimizer[Any], number: int) -> dic
 def _least(update: Any) -> float:
     """Return the least that an update takes of the numbers of a value; below 0 where it adds to one."""
     return min((float(-array.max()) for array in jax.tree.leaves(update) if array.size), default=0.0)
-
-
-def _said(error: Exception) -> str:
-    return f"{type(error).__name__}: {str(error).partition(chr(10))[0]}"

@@ -14,6 +14,7 @@ import numpy
 from flax import nnx
 
 from nnx_state._bits import bits, inside
+from nnx_state._outcome import said
 from nnx_state._paths import leaves
 from nnx_state._specs import described
 
@@ -104,7 +105,7 @@ def _plain(run: Nodes) -> Trip:
             paths = sorted(part)
             half = len(paths) // 2
             if not half:
-                found.refused[paths[0]] = f"{type(error).__name__}: {str(error).partition(chr(10))[0]}"
+                found.refused[paths[0]] = said(error)
             else:
                 parts += [{path: part[path] for path in some} for some in (paths[:half], paths[half:])]
             continue
@@ -181,8 +182,7 @@ def _call(name: str, function: Function, run: Nodes, folder: str) -> Any:
     try:
         return function(*((run | {"folder": folder})[one] for one in names))
     except Exception as error:
-        said = f"{type(error).__name__}: {str(error).partition(chr(10))[0]}"
-        raise SaveError(f"{name}({', '.join(names)}) raises {said}") from error
+        raise SaveError(f"{name}({', '.join(names)}) raises {said(error)}") from error
 
 
 def count_arguments(function: Function) -> float:

@@ -50,6 +50,16 @@ class Row:
         return self.path.rpartition(".")[2]
 
     @property
+    def parent(self) -> str:
+        """Return the path of what has it: all but its name."""
+        return self.path.rpartition(".")[0]
+
+    @property
+    def kind(self) -> str:
+        """Return the class of its Variable, hidden or not, or `"array"` if it has none."""
+        return type(self.held).__name__ if isinstance(self.held, nnx.Variable) else "array"
+
+    @property
     def arrays(self) -> list[Any]:
         """Return the arrays that it holds: one, or more where a Variable holds a tree, or none."""
         if self.home == "static":

@@ -61,7 +61,7 @@ def _params(model: nnx.Module) -> Iterator[Row]:
 
 def _parent(model: Any, row: Row) -> Any:
     nodes = {".".join(map(str, path)): node for path, node in nnx.iter_graph(model)}
-    return nodes[row.path.rpartition(".")[0]]
+    return nodes[row.parent]
 
 
 def _replace(model: Any, lines: Lines, row: Row, value: Any, below: str = "") -> Planted:

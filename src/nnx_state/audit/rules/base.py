@@ -105,9 +105,9 @@ def dtype_name(array: Any) -> str:
     return "a random key" if jnp.issubdtype(array.dtype, jax.dtypes.prng_key) else str(array.dtype)
 
 
-def article(noun: str) -> str:
-    """Return the article that a noun takes."""
-    return "an" if noun[0].lower() in "aeiou" else "a"
+def with_article(noun: str) -> str:
+    """Return a noun after the article that it takes, such as `an array`."""
+    return f"{'an' if noun[0].lower() in 'aeiou' else 'a'} {noun}"
 
 
 def count_numbers(row: Row) -> int:

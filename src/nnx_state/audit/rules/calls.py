@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from flax import nnx
 
-from nnx_state.audit.rules.base import ERROR, NOTE, WARNING, Found, Model, article, is_float, rule
+from nnx_state.audit.rules.base import ERROR, NOTE, WARNING, Found, Model, is_float, rule, with_article
 
 MAKE_A_KERNEL = {nnx.WeightNorm, nnx.SpectralNorm}  # of other Params, in each call
 
@@ -77,7 +77,7 @@ def _lost_write(model: Model) -> Iterator[Found]:
         if row.path in model.call.lost:
             yield Found(
                 row,
-                f"{article(row.home)} {row.home} that a function under a transform of JAX writes in this call, in a "
+                f"{with_article(row.home)} that a function under a transform of JAX writes in this call, in a "
                 "copy that is thrown away: after the call it is what it was before.",
                 "the transform of NNX with the same name, such as `nnx.remat` for `jax.checkpoint`; or return the new "
                 "value from the function, and write it outside.",

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from flax import nnx
 
-from nnx_state.audit.rules.base import ERROR, Found, Model, rule
+from nnx_state.audit.rules.base import ERROR, Found, Model, count_numbers, rule
 from nnx_state.audit.table import Row
 from nnx_state.counters import Scratch
 
@@ -71,5 +71,5 @@ def _is_of_a_new_stream(model: Model, row: Row) -> bool:
 
 
 def _count(row: Row) -> str:
-    size = sum(array.size for array in row.arrays)
+    size = count_numbers(row)
     return f"its {size} numbers are" if size > 1 else "its number is"

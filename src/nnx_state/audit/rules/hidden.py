@@ -2,19 +2,16 @@
 
 from collections.abc import Iterator
 
-from flax import nnx
-
-from nnx_state.audit.rules.base import ERROR, Found, Model, article, has_tracers, rule
+from nnx_state.audit.rules.base import ERROR, Found, Model, has_tracers, rule, with_article
 
 
 @rule("hidden-state", ERROR, "a Variable, or an array, that the state does not hold")
 def _hidden_state(model: Model) -> Iterator[Found]:
     for row in model.rows:
         if row.home == "hidden" and not has_tracers(row):
-            kind = type(row.held).__name__ if isinstance(row.held, nnx.Variable) else "array"
             yield Found(
                 row,
-                f"{article(kind)} {kind} of {row.nbytes} bytes that the state does not hold: gradients, optimizers, "
+                f"{with_article(row.kind)} of {row.nbytes} bytes that the state does not hold: gradients, optimizers, "
                 "filters and checkpoints miss it.",
                 "`nnx.List` or `nnx.Dict` in place of a list or a dict; in place of a function or a class that holds "
                 "it, an attribute that `__init__` sets.",

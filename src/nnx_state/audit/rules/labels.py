@@ -14,12 +14,12 @@ from nnx_state.audit.rules.base import (
     WARNING,
     Found,
     Model,
-    article,
     count_numbers,
     dtype_name,
     has_numbers,
     is_float,
     rule,
+    with_article,
 )
 from nnx_state.audit.table import Row
 
@@ -87,7 +87,7 @@ def _other_role(model: Model) -> Iterator[Found]:
         if not issubclass(row.owner, nnx.RngStream | nnx.Rngs) and not any(map(_is_key, row.arrays)):
             yield Found(
                 row,
-                f"{article(row.home)} {row.home} that belongs to no random stream: what leaves out or resets random "
+                f"{with_article(row.home)} that belongs to no random stream: what leaves out or resets random "
                 "state, as `nnx.Not(nnx.RngState)` does for a checkpoint, takes it along.",
                 "`nnx.Variable(…)`, or a type of your own, for what counts.",
             )

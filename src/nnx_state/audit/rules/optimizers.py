@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 from flax import nnx
 
 from nnx_state.audit.optimizing import Step
-from nnx_state.audit.rules.base import ERROR, NOTE, Found, Model, article, count_numbers, is_float, rule
+from nnx_state.audit.rules.base import ERROR, NOTE, Found, Model, count_numbers, is_float, rule, with_article
 from nnx_state.audit.table import Row
 
 NORMS = (nnx.BatchNorm, nnx.LayerNorm, nnx.RMSNorm, nnx.GroupNorm, nnx.InstanceNorm)
@@ -77,11 +77,10 @@ def _decay_on_state(model: Model) -> Iterator[Found]:
         if share := model.step.decayed.get(row.path):
             written = model.call.written.get(row.path)
             if isinstance(row.held, STATE) or written:
-                kind = type(row.held).__name__ if isinstance(row.held, nnx.Variable) else "array"
                 wrote = f", and that a call changes {written}" if written else ""
                 yield Found(
                     row,
-                    f"{article(kind)} {kind} that the optimizer trains{wrote}: a step without any gradient takes "
+                    f"{with_article(row.kind)} that the optimizer trains{wrote}: a step without any gradient takes "
                     f"{_shares(share)}.",
                     "a filter such as `wrt=nnx.Param`, and `nnx.Variable(…)` or `nnx.BatchStat(…)` for what a call "
                     "writes.",

@@ -13,11 +13,11 @@ from nnx_state.audit.rules.base import (
     WARNING,
     Found,
     Model,
-    article,
     count_numbers,
     dtype_name,
     has_numbers,
     rule,
+    with_article,
 )
 
 MOMENTUM = 0.99  # the default of `nnx.BatchNorm`
@@ -57,7 +57,7 @@ def _not_finite(model: Model) -> Iterator[Found]:
             if count or spoilt:
                 yield Found(
                     row,
-                    f"{article(kind.__name__)} {kind.__name__} with NaN or infinity in {count or spoilt} of "
+                    f"{with_article(kind.__name__)} with NaN or infinity in {count or spoilt} of "
                     f"{count_numbers(row)} elements{when}: what is added to these or multiplied by them stays so.",
                     "a test of the batch before the average takes it in, such as `jnp.where(jnp.isfinite(new), new, "
                     "old)`; a state from before, if it came from a step.",

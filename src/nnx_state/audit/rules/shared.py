@@ -28,13 +28,9 @@ def _same_array(model: Model) -> Iterator[Found]:
 
 def _is_copied_layer(params: list[Row], row: Row, other: Row) -> bool:
     """Tell whether two layers of one class share all arrays, as a target network begins: its owner knows that."""
-    mine, others = ([one for one in params if _parent(one) == _parent(of)] for of in (row, other))
+    mine, others = ([one for one in params if one.parent == of.parent] for of in (row, other))
     arrays = [{one.name: [id(array) for array in one.arrays] for one in each} for each in (mine, others)]
-    return row.owner is other.owner and _parent(row) != _parent(other) and arrays[0] == arrays[1]
-
-
-def _parent(row: Row) -> str:
-    return row.path.rpartition(".")[0]
+    return row.owner is other.owner and row.parent != other.parent and arrays[0] == arrays[1]
 
 
 @rule("same-draw", NOTE, "two Params with the same random numbers")

@@ -16,10 +16,10 @@ DRAW_A_CARRY = {nnx.RNN, nnx.Bidirectional}  # which is zeros, unless someone sa
 
 @rule("same-stream", WARNING, "two random streams that give the same numbers")
 def _same_stream(model: Model) -> Iterator[Found]:
-    counts = {row.path.rpartition(".")[0]: row for row in model.variables(nnx.RngCount)}
+    counts = {row.parent: row for row in model.variables(nnx.RngCount)}
     first: dict[Any, Row] = {}
     for row in model.variables(nnx.RngKey):
-        count = counts.get(row.path.rpartition(".")[0])
+        count = counts.get(row.parent)
         if (
             count is None
             or DRAW_A_CARRY & {*row.around[1:3]}
