@@ -76,7 +76,7 @@ def _own(run: Nodes, save: Function, restore: Function) -> Trip:
     saved, target = (nnx.clone(run, arrays=True) for _ in range(2))
     _change(saved)
     before, wanted = _leaves(run), _leaves(saved)
-    with tempfile.TemporaryDirectory() as folder:
+    with _folder() as folder:
         _call("save", save, saved, folder)
         returned = _call("restore", restore, target, folder)
     back = _leaves(_restored(target, returned))
@@ -121,12 +121,17 @@ def _through_orbax(tree: dict[str, Any]) -> Any:
     log = logging.getLogger("absl")
     was_disabled, log.disabled = log.disabled, True  # its threads tell there what a save raises here
     try:
-        with tempfile.TemporaryDirectory() as folder, ocp.StandardCheckpointer() as orbax:
+        with _folder() as folder, ocp.StandardCheckpointer() as orbax:
             orbax.save(f"{folder}/saved", tree)
             orbax.wait_until_finished()
             return orbax.restore(f"{folder}/saved", tree)
     finally:
         log.disabled = was_disabled
+
+
+def _folder() -> tempfile.TemporaryDirectory[str]:
+    """Return a folder for a checkpoint; after a save that raised, a thread of Orbax may still write while it goes."""
+    return tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
 
 
 def _corner(array: Any) -> Any:
