@@ -5,10 +5,12 @@ import functools
 import os
 import shutil
 import threading
+import time
 from collections.abc import Callable, Iterator
 from http import HTTPStatus
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import BinaryIO
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, expect, sync_playwright
@@ -63,15 +65,39 @@ class Handler(SimpleHTTPRequestHandler):
         self.wfile.write(page)
 
 
-@pytest.fixture(scope="session")
-def address(site) -> Iterator[str]:
+class InPieces(Handler):
+    """Sends a page in pieces, so that the half of a table is painted before the rest of it is there."""
+
+    def copyfile(self, source: BinaryIO, outputfile: BinaryIO) -> None:
+        is_page = self.headers["Sec-Fetch-Dest"] == "document"
+        while piece := source.read(1500 if is_page else -1):
+            outputfile.write(piece)
+            if is_page:
+                outputfile.flush()
+                time.sleep(0.05)
+
+
+@contextlib.contextmanager
+def served(site: Path, handler: type[Handler]) -> Iterator[str]:
     """Serve the site, and give its address with a slash at the end."""
-    with ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Handler, directory=site)) as server:
+    with ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(handler, directory=site)) as server:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
         yield f"http://127.0.0.1:{server.server_port}/"
         server.shutdown()
         thread.join()
+
+
+@pytest.fixture(scope="session")
+def address(site) -> Iterator[str]:
+    with served(site, Handler) as address:
+        yield address
+
+
+@pytest.fixture(scope="session")
+def address_in_pieces(site) -> Iterator[str]:
+    with served(site, InPieces) as address:
+        yield address
 
 
 @pytest.fixture(scope="session")

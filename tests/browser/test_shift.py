@@ -80,6 +80,20 @@ def test_nothing_moves_while_a_page_comes_slowly(context, path, width):
     assert total <= MOST, shifts
 
 
+@pytest.mark.parametrize("width", [390, 1440])
+@pytest.mark.parametrize("path", ["lessons/", "claims/metadata/", "coming-from/pytorch/", "reference/"])
+def test_nothing_moves_while_a_page_comes_in_pieces(context, address_in_pieces, path, width):
+    """The widths of a table's columns are known with its last row."""
+    page = context(width=width).new_page()
+    page.add_init_script(WATCH)
+    page.goto(address_in_pieces + path)
+    settled(page)
+    total, shifts = score(page)
+    assert total <= MOST / 2, shifts
+    tables = page.locator("article table").locator("visible=true")
+    assert tables.count() > 0
+
+
 def paste(page):
     page.locator(".answers textarea").click()
     page.keyboard.insert_text("TraceContextError: Cannot mutate Param from a different trace level")
