@@ -62,6 +62,21 @@ class Net(Base):
         self.later = nnx.BatchStat(jnp.ones(1))
 
 
+class Branches(nnx.Module):
+    def __init__(self, is_small, is_shared):
+        self.first = nnx.Linear(1, 1, rngs=nnx.Rngs(0))
+        if is_small:
+            self.layer = nnx.Linear(1, 1, rngs=nnx.Rngs(1))  # small
+            self.rest = nnx.data(None)
+        else:
+            self.layer = nnx.Linear(1, 1, rngs=nnx.Rngs(2))  # large
+            self.rest = nnx.Linear(1, 1, rngs=nnx.Rngs(3))
+        if is_shared:
+            self.other = self.first
+        else:
+            self.other = nnx.Linear(1, 1, rngs=nnx.Rngs(4))  # other
+
+
 @dataclasses.dataclass
 class Data(nnx.Module):
     field: nnx.Param = dataclasses.field(default_factory=lambda: nnx.Param(jnp.ones(1)))
@@ -108,6 +123,16 @@ def test_each_line_is_the_one_that_made_the_value(module):
     found = {row.path: row.place for row in table(module.Net())}
     for path, text in LINES.items():
         assert text in found[path].text, path
+
+
+@pytest.mark.parametrize("is_small", [True, False])
+@pytest.mark.parametrize("is_shared", [True, False])
+def test_of_two_branches_the_one_that_ran_is_named(module, is_small, is_shared):
+    """What else a branch assigns tells whether it ran."""
+    texts = {row.path: row.place.text for row in table(module.Branches(is_small, is_shared))}
+    assert texts["layer.kernel"].endswith("# small\n" if is_small else "# large\n")
+    assert ("other.kernel" in texts) is not is_shared
+    assert is_shared or texts["other.kernel"].endswith("# other\n")
 
 
 def test_an_item_of_a_sequence_has_its_own_line(module):

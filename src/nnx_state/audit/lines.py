@@ -6,7 +6,8 @@ import inspect
 import linecache
 import os
 import re
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -42,13 +43,14 @@ class Place:
         return linecache.getline(self.file, self.line)
 
 
-def assigned(owner: type, name: str, value: Any, below: tuple[Any, ...] = ()) -> Place | None:
-    """Return the line that assigns an attribute in a class, or in the first of its bases that does.
+def assigned(owner: Any, name: str, value: Any, below: tuple[Any, ...] = ()) -> Place | None:
+    """Return the line that assigns an attribute in the class of an object, or in the first of its bases that does.
 
     Args:
-        owner: the class of the object that has the attribute.
+        owner: the object that has the attribute.
         name: the attribute.
-        value: what it holds now: of several lines, the one that can have made it is taken.
+        value: what it holds now: of several lines, one that can have made it is taken, first of all one whose block can
+            have made the other attributes too, so that of two branches it is the one that ran.
         below: the path from there to the value that is asked for: where a list or an `nnx.Dict` is written out, the
             line of that item is taken.
 
@@ -56,12 +58,13 @@ def assigned(owner: type, name: str, value: Any, below: tuple[Any, ...] = ()) ->
         The place, or None where no line of a class assigns it: an object that was changed from outside.
     """
     for is_made in (False, True):  # a line with this name, or else a `setattr` that can make it
-        for base in (base for base in owner.__mro__ if not is_foreign(base)):
+        for base in (base for base in type(owner).__mro__ if not is_foreign(base)):
             lines = [line for line in _assignments(base) if line.is_made is is_made]
             found = [line for line in lines if re.fullmatch(line.name, name)]
-            likely = [line for line in found if _can_make(line.made, value)]
+            likely = [line for line in found if _can_make(line, owner, value)]
+            seen = [line for line in likely if _has_run(line, owner)]
             possible = [line for line in found if not isinstance(_bare(line.made), ast.Constant)]
-            for line in (*likely, *possible, *found):
+            for line in (*seen, *likely, *possible, *found):
                 return Place(_file(base), _line_of_item(line, below))
     return None
 
@@ -72,6 +75,8 @@ class _Line:
     number: int
     made: ast.expr | None
     is_made: bool = False  # whether the name is put together while the program runs
+    me: str = ""  # what the method calls its object
+    block: tuple["_Line", ...] = ()  # the assignments that run where this one does
 
 
 def _line_of_item(line: _Line, below: tuple[Any, ...]) -> int:
@@ -89,11 +94,19 @@ def _line_of_item(line: _Line, below: tuple[Any, ...]) -> int:
     return items[item].lineno if item is not None and is_written_out and item < len(items) else line.number
 
 
-def _can_make(made: ast.expr | None, value: Any) -> bool:
-    """Tell whether the right side of an assignment can have made a value: `None` cannot have made a Param."""
-    made = _bare(made)
+def _has_run(line: _Line, owner: Any) -> bool:
+    """Tell whether an object holds what the block of a line assigns to its other attributes."""
+    held = vars(owner)
+    return all(_can_make(other, owner, held[other.name]) for other in line.block if other.name in held)
+
+
+def _can_make(line: _Line, owner: Any, value: Any) -> bool:
+    """Tell whether an assignment can have made a value: `None` cannot have made a Param."""
+    made = _bare(line.made)
     if isinstance(made, ast.Constant):
         return isinstance(value, int | float | str | None) and bool(ast.literal_eval(made) == value)
+    if isinstance(made, ast.Attribute) and _is_own(made, line.me):
+        return getattr(owner, made.attr, value) is value
     if isinstance(made, ast.Call):
         called = ast.unparse(made.func).rpartition(".")[2]
         known = [base.__name__ for base in type(value).__mro__]
@@ -118,13 +131,24 @@ def _assignments(owner: type) -> tuple[_Line, ...]:
     """Return each line of a class that assigns to an attribute of `self`, those that make an object first."""
     body = _body(owner)
     methods = [node for node in body if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
-    made = [(method, line) for method in methods for node in ast.walk(method) for line in _of(node, _self(method))]
+    made = [(method, line) for method in methods for line in _inside(method)]
     return (
         *(line for method, line in made if method.name in MAKERS),
         *(field for node in body for field in _fields(node)),
         *(line for method, line in made if method.name not in MAKERS),
         *(_Line(re.escape(method.name), method.lineno, None) for method in methods),  # for its default arguments
     )
+
+
+def _inside(method: ast.FunctionDef | ast.AsyncFunctionDef) -> Iterator[_Line]:
+    """Yield what a method assigns to attributes of its object, each with the block around it."""
+    me = _self(method)
+    blocks: dict[ast.AST, tuple[_Line, ...]] = {}
+    for node in ast.walk(method):
+        for block in (getattr(node, name, None) for name in ("body", "orelse", "finalbody")):
+            if isinstance(block, list):
+                blocks |= dict.fromkeys(block, tuple(line for one in block for line in _of(one, me)))
+        yield from (replace(line, block=blocks.get(node, ())) for line in _of(node, me))
 
 
 def _fields(node: ast.stmt) -> list[_Line]:
@@ -169,11 +193,15 @@ def _of(node: ast.AST, owner: str) -> list[_Line]:
         case ast.AnnAssign(target=target, value=made) if made:
             parts = [(target, made)]
         case ast.Call(func=ast.Name(id="setattr"), args=[ast.Name(id=name), named, made]) if name == owner:
-            return [_Line(_pattern(named), node.lineno, made, not isinstance(named, ast.Constant))]
+            return [_Line(_pattern(named), node.lineno, made, not isinstance(named, ast.Constant), owner)]
         case _:
             return []
     mine = [(part, made) for part, made in parts if _is_own(part, owner)]
-    return [_Line(re.escape(part.attr), part.lineno, made) for part, made in mine if isinstance(part, ast.Attribute)]
+    return [
+        _Line(re.escape(part.attr), part.lineno, made, me=owner)
+        for part, made in mine
+        if isinstance(part, ast.Attribute)
+    ]
 
 
 def _pattern(named: ast.expr) -> str:

@@ -137,7 +137,7 @@ def _origin(nodes: dict[Path, Any], path: Path, value: Any) -> tuple[tuple[type,
     place = None
     for parent, name, held, rest in chain:
         if not is_foreign(type(parent)):
-            place = assigned(type(parent), str(name), held, rest)
+            place = assigned(parent, str(name), held, rest)
             break
     return tuple(type(parent) for parent, *_ in chain), not chain[0][-1], place
 
