@@ -92,7 +92,7 @@ def test_a_traceback_is_explained_above_what_is_found(context):
     told = page.locator(".md-search-result [role=status]")
     link = told.get_by_role("link")
     expect(told).to_contain_text("has several causes. ")
-    expect(link.first).to_have_attribute("href", re.compile("/pitfalls/transforms/#trace-context-grad$"))
+    expect(link.first).to_have_attribute("href", re.compile("/pitfalls/traces/#trace-context-grad$"))
     expect(page.locator(".md-search-result__item")).not_to_have_count(0)
     assert page.locator("[data-md-component=search-query]").input_value() == TRACEBACK.splitlines()[-1]
     page.evaluate("() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
@@ -101,7 +101,7 @@ def test_a_traceback_is_explained_above_what_is_found(context):
     expect(link.first).to_be_focused()
     page.keyboard.press("ArrowUp")  # back to the field
     page.keyboard.press("Enter")
-    page.wait_for_url("**/pitfalls/transforms/#trace-context-grad")
+    page.wait_for_url("**/pitfalls/traces/#trace-context-grad")
 
 
 def test_an_unknown_error_is_said_to_be_unknown_and_words_are_left_to_the_search(context):
