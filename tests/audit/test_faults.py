@@ -162,6 +162,13 @@ def late(*items):
     return model
 
 
+def untraceable(value, call):
+    """Return a model that JAX cannot trace, since a shape depends on a number of its state."""
+    model = Model(value, lambda model, x: call(model, x[: int(model.size[...])]))
+    model.size = nnx.Variable(jnp.array(2))
+    return model
+
+
 def closed_over(array):
     return lambda model, x: x + array.sum()
 
@@ -244,6 +251,16 @@ FAULTS = {
         "lost-write",
         "value.mean",
     ),
+    "one key for two draws in what cannot be traced": (
+        lambda: untraceable(nnx.Rngs(0), draws_twice),
+        "key-reuse",
+        "",
+    ),
+    "averages lost in what cannot be traced": (
+        lambda: untraceable(norm(), checkpointed(jax.checkpoint)),
+        "lost-write",
+        "value.mean",
+    ),
     "averages lost in jit": (lambda: Model(norm(), compiled), "lost-write", "value.var"),
     "a count lost in vmap": (lambda: Model(dropout(), mapped), "lost-write", "value.rngs.count"),
     "a cache that grows": (lambda: Model(nnx.Cache(jnp.zeros((1, 2))), grows), "compiles-again", "value"),
@@ -284,6 +301,8 @@ RIGHT = {
     "an average": lambda: Model(nnx.BatchStat(jnp.zeros(())), averages),
     "averages in a checkpoint of NNX": lambda: Model(norm(), checkpointed(nnx.remat)),
     "a count in a compiled function of NNX": lambda: Model(dropout(), checkpointed(nnx.jit)),
+    "what cannot be traced": lambda: untraceable(dropout(), lambda model, x: model.value(x)),
+    "averages that cannot be traced": lambda: untraceable(norm(), checkpointed(nnx.remat)),
     "nothing to lose": lambda: Model(linear(), checkpointed(jax.checkpoint)),
     "numbers of a class": OfNumbers,
     "a new key for each draw": lambda: Model(nnx.RngKey(jax.random.key(0), tag="noise"), draws_from_a_new_key),
@@ -315,6 +334,12 @@ def test_each_fault_is_found(fault):
 def test_what_is_right_is_left_alone(right):
     model = RIGHT[right]()
     assert audit(model, inputs=inputs_of(model), select=RULES).findings == []
+
+
+def test_what_cannot_be_traced_really_cannot():
+    graphdef, state = nnx.split(untraceable(norm(), checkpointed(jax.checkpoint)))
+    with pytest.raises(jax.errors.ConcretizationTypeError):
+        jax.make_jaxpr(lambda state: nnx.merge(graphdef, state)(X))(state)
 
 
 def test_what_a_model_shares_with_its_copies_stays_as_it_is():

@@ -1,5 +1,6 @@
 """What the program of a call says, as JAX traces it: nothing is computed."""
 
+import contextlib
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -36,14 +37,10 @@ class Program:
 
 def program(model: nnx.Module, inputs: Inputs) -> Program:
     """Trace a call in training."""
-    try:
-        return _traced(model, inputs, watched=True)
-    except CallError:  # a model that compares the metadata of its Variables cannot be watched
-        pass
-    try:
-        return _traced(model, inputs, watched=False)
-    except CallError:
-        return Program()  # it works on numbers alone, and has no program that could be read
+    for watched in (True, False):  # a model that compares the metadata of its Variables cannot be watched
+        with contextlib.suppress(CallError):
+            return _traced(model, inputs, watched=watched)
+    return Program(lost=_lost(model, inputs))  # it works on numbers alone, and has no program that could be read
 
 
 def _traced(model: nnx.Module, inputs: Inputs, *, watched: bool) -> Program:
@@ -75,6 +72,16 @@ def _traced(model: nnx.Module, inputs: Inputs, *, watched: bool) -> Program:
     inputs_of_params = traced.invars[: len(names)]
     used = {name for name, variable in zip(names, inputs_of_params, strict=True) if variable in needed}
     return Program(set(names) - used, lost, forms)
+
+
+def _lost(model: nnx.Module, inputs: Inputs) -> set[str]:
+    """Return what is lost in a call with numbers; nothing where the model cannot be watched."""
+    copy = copied(model, train=True)
+    find_lost = _watch(copy)
+    with kept(copy), contextlib.suppress(CallError):
+        called(copy, inputs)
+        return find_lost()
+    return set()
 
 
 def _watch(model: nnx.Module) -> Callable[[], set[str]]:
@@ -117,7 +124,7 @@ def _forms(model: nnx.Module) -> dict[str, str]:
 
 
 def reused(model: nnx.Module, inputs: Inputs) -> tuple[str, Place | None] | None:
-    """Trace two calls in training, with JAX looking for keys that are taken twice."""
+    """Make two calls in training, with JAX looking for keys that are taken twice: traced, or else with numbers."""
     graphdef, state = nnx.split(copied(model, train=True))
 
     def twice(state: Any) -> None:
@@ -126,14 +133,16 @@ def reused(model: nnx.Module, inputs: Inputs) -> tuple[str, Place | None] | None
             for _ in range(2):
                 called(merged, jax.tree.map(_fresh, inputs))  # a user gives each call a key of its own
 
-    try:
-        with jax.debug_key_reuse(True):
-            jax.make_jaxpr(twice)(state)
-    except jax.errors.KeyReuseError as error:
-        return str(error).splitlines()[0], _line_of(error)
-    except CallError as error:
-        if isinstance(error.__cause__, jax.errors.KeyReuseError):  # a function that is compiled inside of the call
-            return str(error.__cause__).splitlines()[0], _line_of(error.__cause__)
+    with jax.debug_key_reuse(True):
+        for calls in (jax.make_jaxpr(twice), twice):
+            try:
+                calls(state)
+            except (jax.errors.KeyReuseError, CallError) as error:
+                told = error if isinstance(error, jax.errors.KeyReuseError) else error.__cause__
+                if isinstance(told, jax.errors.KeyReuseError):
+                    return str(told).splitlines()[0], _line_of(error)
+            else:
+                return None
     return None
 
 
