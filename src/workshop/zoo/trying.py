@@ -83,9 +83,13 @@ def fates(entry: Entry, before: list[Finding]) -> Iterator[dict[str, Any]]:
 def _is_traceable(entry: Entry) -> bool:
     """Tell whether JAX can trace a call: not where a shape depends on numbers."""
     graphdef, state = nnx.split(entry.make())
+
+    def call(state: Any) -> None:
+        nnx.merge(graphdef, state)(*(entry.inputs or ()))
+
     try:
-        jax.eval_shape(lambda state: nnx.merge(graphdef, state)(*entry.inputs), state)
-    except (TypeError, IndexError):  # what JAX raises then is one of these
+        jax.eval_shape(call, state)
+    except (jax.errors.JAXTypeError, jax.errors.JAXIndexError):
         return False
     return True
 
