@@ -9,6 +9,7 @@ import argparse
 import ast
 import multiprocessing
 import os
+import re
 import shutil
 import signal
 import sys
@@ -73,12 +74,9 @@ def audited() -> list[str]:
 
 
 def witnesses(module: str) -> list[Path]:
-    """Return the files whose snippets reach a module, those about it first; of the audit, its tests and pages."""
+    """Return the files whose snippets reach a module, those about it first; of the audit, its tests too."""
     if module.startswith("audit/"):
-        tests = [file for file in (ROOT / "tests" / "audit").glob("test_*.py") if "subprocess" not in file.read_text()]
-        pages = [file for file in (ROOT / "docs" / "audit").glob("*.md") if file.stem != "index"]
-        about = Path(module).stem.rstrip("s")
-        return sorted(tests, key=lambda file: (about not in file.stem, file.stat().st_size)) + sorted(pages)
+        return _audit_witnesses(module)
     slug = module.replace("_", "-")
     pages = [ROOT / "README.md", *(ROOT / "docs").rglob("*.md"), *(ROOT / "docs").glob("notebooks/*.py")]
     files = [*PACKAGE.glob("*.py"), *pages]
@@ -86,6 +84,17 @@ def witnesses(module: str) -> list[Path]:
     about = [PACKAGE / f"{module}.py", *(ROOT / "docs" / kind / f"{slug}.md" for kind in ("reference", "lessons"))]
     slow = {"exercises", "notebooks"}  # they start processes, train and plot
     return sorted(reached, key=lambda file: (file not in about, not slow.isdisjoint(file.parts), file))
+
+
+def _audit_witnesses(module: str) -> list[Path]:
+    """Return the tests of the audit, those about a module first, and the pages: of rules, those of its own before."""
+    tests = [file for file in (ROOT / "tests" / "audit").glob("test_*.py") if "subprocess" not in file.read_text()]
+    pages = [file for file in (ROOT / "docs" / "audit").glob("*.md") if file.stem != "index"]
+    rules = set(re.findall(r'^@rule\("([\w-]+)"', (PACKAGE / f"{module}.py").read_text("utf-8"), re.M))
+    own = sorted(page for page in pages if page.stem in rules)
+    about = Path(module).stem.rstrip("s")
+    tests.sort(key=lambda file: (about not in file.stem, -file.stat().st_size))  # what is short there takes long
+    return [*own, *tests] if own else [*tests, *sorted(pages)]
 
 
 def attempt(files: list[Path], module: str, source: str, folder: str) -> None:
