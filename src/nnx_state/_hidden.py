@@ -12,11 +12,13 @@ from flax import nnx
 
 from nnx_state._paths import leaves
 
+FRAMEWORKS = frozenset({"flax", "jax", "optax", "builtins", *sys.stdlib_module_names})
+
 
 def hidden(model: nnx.Pytree) -> Iterator[tuple[tuple[Any, ...], Any]]:
     """Yield the path and the value of each Variable and JAX array that is in a module and not in its state."""
     for path, value in walk(model):
-        if isinstance(value, nnx.Variable | jax.Array):
+        if isinstance(value, (nnx.Variable, jax.Array)):
             yield path, value
 
 
@@ -29,7 +31,7 @@ def walk(model: nnx.Pytree) -> Iterator[tuple[tuple[Any, ...], Any]]:
             continue
         seen.add(id(value))
         yield path, value
-        if not isinstance(value, nnx.Variable | jax.Array):
+        if not isinstance(value, (nnx.Variable, jax.Array)):
             to_visit += [((*path, name), part) for name, part in _parts(value)]
 
 
@@ -75,4 +77,4 @@ def _of_class(owner: type) -> Iterator[tuple[str, Any]]:
 
 def is_foreign(owner: type) -> bool:
     """Tell whether a class belongs to Flax or JAX, in whose files nobody mends their model."""
-    return owner.__module__.partition(".")[0] in {"flax", "jax", "optax", "builtins", *sys.stdlib_module_names}
+    return owner.__module__.partition(".")[0] in FRAMEWORKS

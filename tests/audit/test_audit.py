@@ -12,8 +12,8 @@ from flax import nnx
 
 from nnx_state import differences
 from nnx_state.audit import audit, table
+from nnx_state.audit.calling import CallError
 from nnx_state.audit.rules import NOTE, RULES
-from nnx_state.audit.running import CallError
 
 PAGES = Path(__file__).parents[2] / "docs/audit"
 

@@ -103,20 +103,79 @@ class Counting(Net):
         return super().__call__(x)
 
 
-def test_a_counter_that_decays_is_found_when_it_is_called():
+def test_a_counter_that_is_a_param_is_found_once_and_its_decay_is_measured():
     model, adamw = Counting(nnx.Rngs(0)), made(optax.adamw(0.1))
-    assert "decay-on-state" not in dict(found(model, adamw))
-    assert ("decay-on-state", "steps") in found(model, adamw, inputs=(X,))
-    assert "decay-on-state" not in dict(found(model, made(optax.adam(0.1)), inputs=(X,)))
+    assert "decay-on-state" not in dict(found(model, adamw, inputs=(X,)))
+    (one,) = audit(model, optimizer=adamw, inputs=(X,)).findings
+    assert (one.rule, one.path) == ("written-param", "steps")
+    assert "weight decay takes 1e-05 of it, and a thousand steps 1%" in one.what
+    (one,) = audit(model, optimizer=made(optax.adam(0.1)), inputs=(X,)).findings
+    assert "weight decay draws it to zero" in one.what
 
 
-def test_averages_that_are_trained_are_found():
-    model, adamw = Net(nnx.Rngs(0)), optax.adamw(0.1)
-    report = audit(model, optimizer=made(adamw, nnx.Any(nnx.Param, nnx.BatchStat)))
-    assert [(one.rule, one.path) for one in report.findings] == [
-        ("decay-on-state", "norm.mean"),
-        ("decay-on-state", "norm.var"),
-    ]
+AVERAGES = nnx.Any(nnx.Param, nnx.BatchStat)
+
+
+@pytest.mark.parametrize(
+    ("tx", "rule", "said"),
+    [
+        (optax.adamw(0.1), "decay-on-state", "a step without any gradient takes 1e-05 of it"),
+        (optax.adam(0.1), "trained-state", "a step with a gradient of 1 moves it by 0.1"),
+        (optax.sgd(optax.linear_schedule(0.0, 0.1, 10)), "trained-state", "a BatchStat that the optimizer trains."),
+    ],
+)
+def test_averages_that_are_trained_are_found_once(tx, rule, said):
+    report = audit(Net(nnx.Rngs(0)), optimizer=made(tx, AVERAGES))
+    assert [(one.rule, one.path) for one in report.findings] == [(rule, "norm.mean"), (rule, "norm.var")]
+    assert all(said in one.what for one in report.findings)
+
+
+class Remembering(Net):
+    """It has a count in a float, a type of its own, and something that it only reads."""
+
+    class Fast(nnx.Variable):
+        """What a call writes, and an optimizer might train."""
+
+    def __init__(self, rngs):
+        super().__init__(rngs)
+        self.count = nnx.Variable(jnp.array(0.0))
+        self.fast = self.Fast(jnp.zeros(2))
+        self.scale = nnx.Variable(jnp.ones(2))
+
+    def __call__(self, x):
+        self.count[...] += 1
+        self.fast[...] += x.mean(0)
+        return super().__call__(x) * self.scale
+
+
+def test_what_a_call_writes_may_not_be_trained_whatever_its_type():
+    model, adam = Remembering(nnx.Rngs(0)), optax.adam(0.1)
+    everything = made(adam, nnx.Variable)
+    averages = [("trained-state", "norm.mean"), ("trained-state", "norm.var")]
+    assert found(model, everything) == averages
+    counts = [("trained-state", "count"), ("trained-state", "fast")]
+    assert sorted(found(model, everything, inputs=(X,))) == sorted(counts + averages)
+    own = made(adam, nnx.Any(nnx.Param, nnx.PathContains("scale")))
+    assert found(model, own, inputs=(X,)) == []
+
+
+def test_a_stream_or_a_count_that_is_trained_is_found_although_it_is_no_float():
+    model = nnx.Dict(drop=nnx.Dropout(0.5, rngs=nnx.Rngs(0)))
+    for tx in (optax.sgd(0.1), optax.adamw(0.1)):
+        report = audit(model, optimizer=made(tx, nnx.RngState), select=["trained-state", "decay-on-state"])
+        assert [(one.rule, one.path) for one in report.findings] == [
+            ("trained-state", "drop.rngs.count"),
+            ("trained-state", "drop.rngs.key"),
+        ]
+        assert all("`nnx.grad` raises" in one.what for one in report.findings)
+    with pytest.raises(TypeError, match="grad requires"):
+        nnx.grad(lambda model: model.drop(X).sum(), argnums=nnx.DiffState(0, nnx.RngState))(model)
+
+
+def test_a_kernel_that_a_norm_computes_in_each_call_is_left_alone():
+    linear = nnx.Linear(2, 2, rngs=nnx.Rngs(0))
+    model = nnx.WeightNorm(linear, rngs=nnx.Rngs(0))
+    assert audit(model, inputs=(X,), optimizer=made(optax.adamw(0.1))).findings == []
 
 
 def test_the_first_step_is_told_where_filters_differ():

@@ -175,7 +175,6 @@ def test_the_mistakes_of_a_language_model(run):
     counter, filtered = line(LANGUAGE, "how many were seen"), line(LANGUAGE, "the gradient is of less")
     trained = "--optimizer", "language.py:make_optimizer", "--gradients", "language.py:heads"
     assert run("language.py:build", "--inputs", "language.py:example", *trained) == [
-        ("decay-on-state", "tokens", counter),
         ("written-param", "tokens", counter),
         ("wrt-differs", "optimizer.wrt", filtered),
     ]

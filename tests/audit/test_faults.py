@@ -67,6 +67,54 @@ def widens(model, x):
     return x
 
 
+class Told(nnx.Module):
+    """A layer whose call is told its mode, and which hands it on to some of its parts."""
+
+    def __init__(self, *, drops, norms):
+        self.drop, self.norm = dropout(), norm()
+        self.hands_on = (drops, norms)
+
+    def __call__(self, x, train=True):
+        drops, norms = self.hands_on
+        x = self.drop(x, deterministic=not train if drops else None)
+        return self.norm(x, use_running_average=not train if norms else None)
+
+
+class Deterministic(Told):
+    """It is told by another name."""
+
+    def __call__(self, x, *, deterministic=False):
+        return super().__call__(x, not deterministic)
+
+
+class Typed(Told):
+    """It is told by a word."""
+
+    def __call__(self, x, train="yes"):
+        return super().__call__(x, train == "yes")
+
+
+class Once(Told):
+    """It can only train."""
+
+    def __call__(self, x, train=True):
+        if not train:
+            raise ValueError("not here")
+        return super().__call__(x)
+
+
+def draws_always(model, x):
+    return model.value(x, deterministic=False)
+
+
+def attends_always(model, x):
+    return model.value(x[None], deterministic=False)
+
+
+def attention():
+    return nnx.MultiHeadAttention(1, 2, dropout_rate=0.5, decode=False, rngs=nnx.Rngs(0))
+
+
 def checkpointed(transform):
     def call(model, x):
         return transform(lambda value, x: value(x))(model.value, x)
@@ -114,6 +162,13 @@ def late(*items):
     return model
 
 
+def untraceable(value, call):
+    """Return a model that JAX cannot trace, since a shape depends on a number of its state."""
+    model = Model(value, lambda model, x: call(model, x[: int(model.size[...])]))
+    model.size = nnx.Variable(jnp.array(2))
+    return model
+
+
 def closed_over(array):
     return lambda model, x: x + array.sum()
 
@@ -145,6 +200,13 @@ class OfNumbers(nnx.Module):
 
     def __call__(self, x, scale=2.0, *, axes=(0, 1)):
         return x * scale
+
+
+def in_evaluation():
+    """Return a model whose layers go by their attributes, which are those of evaluation, until it says otherwise."""
+    model = Told(drops=False, norms=False)
+    model.set_attributes(deterministic=True, use_running_average=True)
+    return model
 
 
 def tied():
@@ -189,6 +251,16 @@ FAULTS = {
         "lost-write",
         "value.mean",
     ),
+    "one key for two draws in what cannot be traced": (
+        lambda: untraceable(nnx.Rngs(0), draws_twice),
+        "key-reuse",
+        "",
+    ),
+    "averages lost in what cannot be traced": (
+        lambda: untraceable(norm(), checkpointed(jax.checkpoint)),
+        "lost-write",
+        "value.mean",
+    ),
     "averages lost in jit": (lambda: Model(norm(), compiled), "lost-write", "value.var"),
     "a count lost in vmap": (lambda: Model(dropout(), mapped), "lost-write", "value.rngs.count"),
     "a cache that grows": (lambda: Model(nnx.Cache(jnp.zeros((1, 2))), grows), "compiles-again", "value"),
@@ -196,6 +268,19 @@ FAULTS = {
         lambda: Model(nnx.BatchStat(jnp.zeros((), jnp.bfloat16)), widens),
         "compiles-again",
         "value",
+    ),
+    "a Dropout that is not told": (lambda: Told(drops=False, norms=True), "mode-unheard", "drop.rngs.count"),
+    "an average that is not told": (lambda: Told(drops=True, norms=False), "mode-unheard", "norm.var"),
+    "a mode of another name": (
+        lambda: Deterministic(drops=False, norms=True),
+        "mode-unheard",
+        "drop.rngs.count",
+    ),
+    "a Dropout that always draws": (lambda: Model(dropout(), draws_always), "mode-unheard", "value.rngs.count"),
+    "an attention that always drops": (
+        lambda: Model(attention(), attends_always),
+        "mode-unheard",
+        "value.rngs.count",
     ),
     "an average in half precision": (
         lambda: Model(nnx.BatchStat(jnp.zeros((), jnp.bfloat16)), averages),
@@ -216,10 +301,19 @@ RIGHT = {
     "an average": lambda: Model(nnx.BatchStat(jnp.zeros(())), averages),
     "averages in a checkpoint of NNX": lambda: Model(norm(), checkpointed(nnx.remat)),
     "a count in a compiled function of NNX": lambda: Model(dropout(), checkpointed(nnx.jit)),
+    "what cannot be traced": lambda: untraceable(dropout(), lambda model, x: model.value(x)),
+    "averages that cannot be traced": lambda: untraceable(norm(), checkpointed(nnx.remat)),
     "nothing to lose": lambda: Model(linear(), checkpointed(jax.checkpoint)),
     "numbers of a class": OfNumbers,
     "a new key for each draw": lambda: Model(nnx.RngKey(jax.random.key(0), tag="noise"), draws_from_a_new_key),
     "a cache with room": lambda: Model(nnx.Cache(jnp.zeros((3, 2))), counts),
+    "a mode that is handed on": lambda: Told(drops=True, norms=True),
+    "a mode of another name that is handed on": lambda: Deterministic(drops=True, norms=True),
+    "a mode that is no bool": lambda: Typed(drops=False, norms=False),
+    "a mode in which it raises": lambda: Once(drops=False, norms=False),
+    "attributes that were set": in_evaluation,
+    "a Dropout": lambda: Model(dropout(), lambda model, x: model.value(x)),
+    "an attention": lambda: Model(attention(), lambda model, x: model.value(x[None])),
     "a list that is read": lambda: Model([1, 2], lambda model, x: x * len(model.value)),
 }
 
@@ -240,6 +334,12 @@ def test_each_fault_is_found(fault):
 def test_what_is_right_is_left_alone(right):
     model = RIGHT[right]()
     assert audit(model, inputs=inputs_of(model), select=RULES).findings == []
+
+
+def test_what_cannot_be_traced_really_cannot():
+    graphdef, state = nnx.split(untraceable(norm(), checkpointed(jax.checkpoint)))
+    with pytest.raises(jax.errors.ConcretizationTypeError):
+        jax.make_jaxpr(lambda state: nnx.merge(graphdef, state)(X))(state)
 
 
 def test_what_a_model_shares_with_its_copies_stays_as_it_is():

@@ -86,6 +86,14 @@ def test_a_module_is_watched_by_the_pages_that_reach_it():
     }
 
 
+def test_a_module_of_the_audit_is_watched_by_its_tests_and_then_by_the_pages_of_the_rules():
+    assert {"audit/lines", "audit/rules/calls"} <= set(drift.audited())
+    names = [path.relative_to(drift.ROOT).as_posix() for path in drift.witnesses("audit/lines")]
+    assert names[0] == "tests/audit/test_lines.py"
+    assert {"tests/audit/test_faults.py", "docs/audit/eval-writes.md"} <= set(names)
+    assert "tests/audit/test_audit_command.py" not in names  # what it starts would not see the change
+
+
 @pytest.mark.parametrize(
     ("right", "wrong", "survived"),
     [

@@ -83,7 +83,7 @@ def _line_of_item(line: _Line, below: tuple[Any, ...]) -> int:
     """Return the line of an item in `nnx.List([…])` or `nnx.Dict(…)` that is written out, or that of the assignment."""
     items: list[ast.expr] = []
     if isinstance(line.made, ast.Call):
-        called, items = ast.unparse(line.made.func).rpartition(".")[2], line.made.args
+        called, items = _called(line.made), line.made.args
         for keyword in line.made.keywords:
             if called == "Dict" and below[:1] == (keyword.arg,):
                 return keyword.lineno
@@ -108,10 +108,15 @@ def _can_make(line: _Line, owner: Any, value: Any) -> bool:
     if isinstance(made, ast.Attribute) and _is_own(made, line.me):
         return getattr(owner, made.attr, value) is value
     if isinstance(made, ast.Call):
-        called = ast.unparse(made.func).rpartition(".")[2]
-        known = [base.__name__ for base in type(value).__mro__]
-        return not called[:1].isupper() or called in known
+        called = _called(made)
+        return not called[:1].isupper() or called in [base.__name__ for base in type(value).__mro__]
     return True
+
+
+@functools.cache  # a class is read once, and asked for each of its objects
+def _called(call: ast.Call) -> str:
+    """Return the last name of what is called, such as `Param` of `nnx.Param(…)`."""
+    return ast.unparse(call.func).rpartition(".")[2]
 
 
 def _bare(made: ast.expr | None) -> ast.expr | None:

@@ -30,6 +30,7 @@ class Step:
         trained: the paths that its filter matches in the model.
         gradients: the paths that have a gradient, or None where that was not said.
         first: what the first update with these gradients does, in words; `"nothing"` if it fits.
+        moved: by how much that update, with gradients of 1, moves each value, by path.
         decayed: what a step takes of a value without any gradient, by path, as a share of it.
         misfits: the paths whose state in the optimizer is missing, too much or of another shape.
         is_foreign: whether the optimizer holds another model.
@@ -40,6 +41,7 @@ class Step:
     trained: set[str] = field(default_factory=set)
     gradients: set[str] | None = None
     first: str = "nothing"
+    moved: dict[str, float] = field(default_factory=dict)
     decayed: dict[str, float] = field(default_factory=dict)
     misfits: list[str] = field(default_factory=list)
     is_foreign: bool = False
@@ -93,13 +95,14 @@ def step(model: nnx.Module, given: Any, gradients: Any = None) -> Step:
     is_foreign = held is not None and held is not (model if isinstance(given, nnx.Optimizer) else copy)
     fresh = _fresh(copy, optimizer)
     misfits = _misfits(fresh, optimizer, trained)
-    first = _first(copy, optimizer, trained if with_gradient is None else with_gradient)
+    first, moved = _first(copy, optimizer, trained if with_gradient is None else with_gradient)
     return Step(
         optimizer,
         _rows(optimizer, place),
         trained,
         with_gradient,
         first,
+        moved,
         {} if misfits else _decayed(copy, optimizer),
         misfits,
         is_foreign,
@@ -177,20 +180,27 @@ def _shapes(leaf: Any) -> list[Any]:
     return [jnp.shape(array) for array in jax.tree.leaves(leaf)]
 
 
-def _first(model: nnx.Module, optimizer: nnx.Optimizer[Any], with_gradient: set[str]) -> str:
-    """Say what the first update does: which error it raises, or which value gets another shape."""
+def _first(model: nnx.Module, optimizer: nnx.Optimizer[Any], with_gradient: set[str]) -> tuple[str, dict[str, float]]:
+    """Say what the first update does: which error it raises, or which value gets another shape; and what it moves."""
     copy, own = nnx.clone((model, optimizer), arrays=True)
     own.tx = optax.with_extra_args_support(own.tx)
-    before = {path: _shapes(leaf) for path, leaf in leaves(copy)}
+    before = {path: jax.tree.leaves(leaf) for path, leaf in leaves(nnx.clone(copy, arrays=True))}
     flat = [(path, leaf) for path, leaf in nnx.to_flat_state(nnx.state(copy)) if dotted(path) in with_gradient]
     try:
         _update(own, copy, _filled(nnx.from_flat_state(flat), 1))
     except Exception as error:
-        return "nothing" if _wants_more(error) else f"raises {type(error).__name__}"
-    for path, leaf in leaves(copy):
-        if _shapes(leaf) != before[path]:
-            return f"gives `{path}` the shape {_shapes(leaf)[0]}, not {before[path][0]}"
-    return "nothing"
+        return "nothing" if _wants_more(error) else f"raises {type(error).__name__}", {}
+    after = {path: jax.tree.leaves(leaf) for path, leaf in leaves(copy)}
+    for path, arrays in after.items():
+        if _shapes(arrays) != _shapes(before[path]):
+            return f"gives `{path}` the shape {_shapes(arrays)[0]}, not {_shapes(before[path])[0]}", {}
+    return "nothing", {path: _distance(before[path], arrays) for path, arrays in after.items()}
+
+
+def _distance(before: list[Any], after: list[Any]) -> float:
+    """Return by how much the floats of a value have moved, at most."""
+    pairs = [(old, new) for old, new in zip(before, after, strict=True) if jnp.issubdtype(new.dtype, jnp.floating)]
+    return max((float(abs(new - old).max()) for old, new in pairs if new.size), default=0.0)
 
 
 def _update(optimizer: nnx.Optimizer[Any], model: nnx.Module, grads: Any) -> Any:

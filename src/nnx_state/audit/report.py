@@ -10,10 +10,12 @@ import jax
 from flax import nnx
 
 from nnx_state import _addresses
-from nnx_state.audit import optimizing, running, sarif, saving
+from nnx_state.audit import optimizing, sarif, saving
+from nnx_state.audit.calling import Inputs
 from nnx_state.audit.ignores import Ignores
 from nnx_state.audit.lines import Place
 from nnx_state.audit.rules import ERROR, NOTE, RULES, UNUSED_IGNORE, WARNING, Model
+from nnx_state.audit.running import Call
 from nnx_state.audit.table import Row, table
 
 WIDTH = 66  # columns of a report in text: as much as a page shows without scrolling
@@ -102,7 +104,7 @@ class Report:
 def audit(
     model: nnx.Module,
     *,
-    inputs: running.Inputs | None = None,
+    inputs: Inputs | None = None,
     optimizer: Any = None,
     gradients: Any = None,
     save: Any = None,
@@ -134,7 +136,7 @@ def audit(
         TypeError: If `model` is not a module, or another argument is not what it should be.
         ValueError: If there is no rule of an id, the model has no numbers and inputs, an optimizer or `save` are given,
             or an optimizer, a save or a restore raises.
-        nnx_state.audit.running.CallError: If the model raises when it is called with the inputs.
+        nnx_state.audit.calling.CallError: If the model raises when it is called with the inputs.
 
     ```python
     import jax.numpy as jnp
@@ -156,7 +158,7 @@ def audit(
     saved = saving.ORBAX if save == saving.ORBAX else "save"
     arguments = {"inputs": inputs, "optimizer": optimizer, "gradients": gradients, saved: save}
     given = {name for name, value in arguments.items() if value is not None}
-    call = running.Call(_with_numbers(model, rows) if inputs is not None else model, inputs)
+    call = Call(_with_numbers(model, rows) if inputs is not None else model, inputs)
     step, trip = optimizing.Step(), saving.Trip()
     if optimizer is not None:
         step = optimizing.step(_with_numbers(model, rows), optimizer, gradients)

@@ -11,7 +11,7 @@ from flax import nnx
 
 from nnx_state._outcome import RefusedError
 from nnx_state.audit import saving
-from nnx_state.audit.running import Inputs
+from nnx_state.audit.calling import Inputs
 
 HOW = "write `package.module:callable` or `file.py:callable`"
 OTHERS = {"linen": "Flax Linen", "equinox": "Equinox", "torch": "PyTorch"}

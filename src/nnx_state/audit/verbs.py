@@ -8,9 +8,9 @@ from pathlib import Path
 from nnx_state import _addresses, _pages
 from nnx_state._outcome import DONE, NOT_YET, Outcome, RefusedError
 from nnx_state.audit import baseline, sarif, targets
+from nnx_state.audit.calling import CallError
 from nnx_state.audit.report import Finding, Report, audit
 from nnx_state.audit.rules import NOTE, RULES
-from nnx_state.audit.running import CallError
 from nnx_state.audit.settings import Settings, of_project
 
 

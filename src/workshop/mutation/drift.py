@@ -2,12 +2,14 @@
 
 Every mutant of a lesson module is put into a copy of the project, and the pages that can notice it are run there.
 What survives is either killed by a page that says more, or explained in ``equivalent-mutants.toml``.
+A module of the audit is named as in ``audit/lines``, and its tests are run before the pages of its rules.
 """
 
 import argparse
 import ast
 import multiprocessing
 import os
+import re
 import shutil
 import signal
 import sys
@@ -65,8 +67,16 @@ def lessons() -> list[str]:
     return sorted(name for name in closure(taught) if (PACKAGE / f"{name}.py").exists())
 
 
+def audited() -> list[str]:
+    """Return the modules of the audit, such as `audit/lines`; they are changed where they are named alone."""
+    files = (PACKAGE / "audit").rglob("*.py")
+    return sorted(file.relative_to(PACKAGE).with_suffix("").as_posix() for file in files if file.stem != "__init__")
+
+
 def witnesses(module: str) -> list[Path]:
-    """Return the files whose snippets reach a module, those about it first."""
+    """Return the files whose snippets reach a module, those about it first; of the audit, its tests too."""
+    if module.startswith("audit/"):
+        return _audit_witnesses(module)
     slug = module.replace("_", "-")
     pages = [ROOT / "README.md", *(ROOT / "docs").rglob("*.md"), *(ROOT / "docs").glob("notebooks/*.py")]
     files = [*PACKAGE.glob("*.py"), *pages]
@@ -76,12 +86,23 @@ def witnesses(module: str) -> list[Path]:
     return sorted(reached, key=lambda file: (file not in about, not slow.isdisjoint(file.parts), file))
 
 
+def _audit_witnesses(module: str) -> list[Path]:
+    """Return the tests of the audit, those about a module first, and the pages: of rules, those of its own before."""
+    tests = [file for file in (ROOT / "tests" / "audit").glob("test_*.py") if "subprocess" not in file.read_text()]
+    pages = [file for file in (ROOT / "docs" / "audit").glob("*.md") if file.stem != "index"]
+    rules = set(re.findall(r'^@rule\("([\w-]+)"', (PACKAGE / f"{module}.py").read_text("utf-8"), re.M))
+    own = sorted(page for page in pages if page.stem in rules)
+    about = Path(module).stem.rstrip("s")
+    tests.sort(key=lambda file: (about not in file.stem, -file.stat().st_size))  # what is short there takes long
+    return [*own, *tests] if own else [*tests, *sorted(pages)]
+
+
 def attempt(files: list[Path], module: str, source: str, folder: str) -> None:
     """Run the snippets of some files in a copy of the project, in this process; its exit code is pytest's."""
     copied = Path(folder)
     for name in ("README.md", "conftest.py", "pyproject.toml"):
         shutil.copy(ROOT / name, copied / name)
-    for name in ("docs", "src", "tests/harness"):
+    for name in ("docs", "src", "tests/harness", "tests/audit"):
         shutil.copytree(ROOT / name, copied / name, ignore=shutil.ignore_patterns("__pycache__"))
     (copied / "src" / "nnx_state" / f"{module}.py").write_text(source, "utf-8")
     os.chdir(copied)
@@ -122,9 +143,9 @@ def explained() -> dict[tuple[str, str, str], str]:
 
 def main() -> int:
     """Mutate the modules that are named, or all, and print what survives."""
-    known = lessons()
+    known = lessons() + audited()
     parser = argparse.ArgumentParser(prog="python noxfile.py drift --", description=__doc__)
-    parser.add_argument("modules", nargs="*", metavar="MODULE", help=f"{', '.join(known)}; all of them by default")
+    parser.add_argument("modules", nargs="*", metavar="MODULE", help=f"{', '.join(known)}; by default all but audit/…")
     parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="how many mutants at a time")
     arguments = parser.parse_args()
     if unknown := set(arguments.modules) - set(known):
@@ -132,7 +153,7 @@ def main() -> int:
     os.environ.setdefault("JAX_PLATFORMS", "cpu")
     os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(ROOT / ".cache" / "jax"))  # not that of each copy
     multiprocessing.get_context("forkserver").set_forkserver_preload(PRELOADED)
-    modules = arguments.modules or known
+    modules = arguments.modules or lessons()
     reasons = {key: reason for key, reason in explained().items() if key[0] in modules}
     total, uncaught, survivors = 0, 0, set()
     with ThreadPoolExecutor(arguments.jobs) as pool:
@@ -152,7 +173,7 @@ def main() -> int:
                 if not survived:
                     continue
                 key = (module, source.splitlines()[mutant.line - 1].strip(), str(mutant))
-                why = f"equivalent: {reasons[key]}" if key in reasons else "no page notices"
+                why = f"equivalent: {reasons[key]}" if key in reasons else "nothing notices"
                 print(f"  {module}.py:{mutant.line}: {key[1]}\n    {mutant}\n    {why}", flush=True)
                 survivors.add(key)
                 left += 1
@@ -163,7 +184,7 @@ def main() -> int:
     for key in stale:
         print(f"{EQUIVALENT.name}: no such survivor, take it out: {key}")
     caught = 1 - uncaught / total
-    print(f"{total} mutants, {caught:.1%} caught by the pages alone, {len(survivors & reasons.keys())} equivalent")
+    print(f"{total} mutants, {caught:.1%} caught, {len(survivors & reasons.keys())} equivalent")
     return int(caught < GOAL or bool(stale) or bool(survivors - reasons.keys()))
 
 

@@ -29,6 +29,8 @@ SETTINGS = {  # each module is small and new, so that nearly all time is taken b
 # What the modules need of what their packages ask for, some of which is PyTorch, TensorFlow or CUDA.
 NEEDED = """
 canvit-core
+chex
+diffrax
 einops
 filelock
 flax
@@ -36,6 +38,7 @@ grain
 healpy
 huggingface-hub
 jax
+jax-autovmap
 jaxtyping
 lazy-loader
 nir

@@ -15,9 +15,9 @@ import jax.numpy as jnp
 from flax import nnx
 
 from nnx_state.audit import Row, table
+from nnx_state.audit.calling import modes
 from nnx_state.audit.rules.base import is_float
 from nnx_state.audit.rules.labels import WEIGHTS
-from nnx_state.audit.running import MODES
 from workshop.zoo import commented
 from workshop.zoo.watched import Line
 
@@ -240,7 +240,7 @@ def _written_param(model: Any, _: Lines) -> Planted | None:
 @fault("eval-writes")
 def _eval_writes(model: Any, _: Lines) -> Planted | None:
     base: Any = type(model)
-    if MODES & inspect.signature(base.__call__).parameters.keys():
+    if modes(model):
         return None  # `model.eval()` alone does not say that it evaluates
 
     class Averaged(base):  # type: ignore[misc]
@@ -253,6 +253,23 @@ def _eval_writes(model: Any, _: Lines) -> Planted | None:
             return super().__call__(*arguments, **options)
 
     return _become(model, Averaged, "planted_mean")
+
+
+@fault("mode-unheard")
+def _mode_unheard(model: Any, _: Lines) -> Planted | None:
+    base: Any = type(model)
+
+    class Drawing(base):  # type: ignore[misc]
+        def plant(self) -> None:
+            self.planted_drop = nnx.Dropout(0.5, rngs=nnx.Rngs(4711))  # the seed of no other stream
+
+        @functools.wraps(base.__call__)
+        def __call__(self, *arguments: Any, **options: Any) -> Any:
+            self.planted_drop(jnp.ones(3), deterministic=False)
+            return super().__call__(*arguments, **options)
+
+    planted = _become(model, Drawing, "planted_drop")
+    return planted and Planted("planted_drop.rngs.count", planted.line, planted.below)
 
 
 @fault("unused-param")

@@ -12,6 +12,9 @@ import warnings
 from collections.abc import Iterator
 from typing import Any
 
+import jax
+from flax import nnx
+
 from nnx_state.audit import Finding, audit
 from nnx_state.audit.rules import RULES
 from workshop.zoo.faults import FAULTS, Planted
@@ -66,8 +69,8 @@ def fates(entry: Entry, before: list[Finding]) -> Iterator[dict[str, Any]]:
     """
     for rule, plant in FAULTS.items():
         runs = RULES[rule].needs == "inputs"
-        if runs and entry.inputs is None:
-            continue
+        if runs and (entry.inputs is None or (rule == "compiles-again" and not _is_traceable(entry))):
+            continue  # what nothing compiles is compiled once no more
         watch = Watch()
         with watch.over():
             model = entry.make()
@@ -75,6 +78,20 @@ def fates(entry: Entry, before: list[Finding]) -> Iterator[dict[str, Any]]:
             found = audit(model, inputs=entry.inputs, select=RULES).findings if runs else _found(model)
             same = [one for one in before if runs or RULES[one.rule].needs != "inputs"]
             yield {"rule": rule, "path": planted.path, **_fate(rule, planted, found, same)}
+
+
+def _is_traceable(entry: Entry) -> bool:
+    """Tell whether JAX can trace a call: not where a shape depends on numbers."""
+    graphdef, state = nnx.split(entry.make())
+
+    def call(state: Any) -> None:
+        nnx.merge(graphdef, state)(*(entry.inputs or ()))
+
+    try:
+        jax.eval_shape(call, state)
+    except (jax.errors.JAXTypeError, jax.errors.JAXIndexError):
+        return False
+    return True
 
 
 def _fate(rule: str, planted: Planted, found: list[Finding], before: list[Finding]) -> dict[str, Any]:

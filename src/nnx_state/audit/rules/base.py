@@ -107,7 +107,12 @@ def dtype_name(array: Any) -> str:
 
 def with_article(noun: str) -> str:
     """Return a noun after the article that it takes, such as `an array`."""
-    return f"{'an' if noun[0].lower() in 'aeiou' else 'a'} {noun}"
+    return f"{'an' if noun[0].lower() in 'aeiou' or noun.startswith('Rng') else 'a'} {noun}"
+
+
+def shares(share: float) -> str:
+    """Say what a weight decay takes of a value, for a sentence."""
+    return f"{share:.3g} of it, and a thousand steps {1 - (1 - share) ** 1000:.0%}"
 
 
 def count_numbers(row: Row) -> int:

@@ -4,32 +4,66 @@ from collections.abc import Iterator
 
 from flax import nnx
 
-from nnx_state.audit.rules.base import ERROR, NOTE, WARNING, Found, Model, is_float, rule, with_article
+from nnx_state.audit.rules.base import ERROR, NOTE, WARNING, Found, Model, is_float, rule, shares, with_article
 
 MAKE_A_KERNEL = {nnx.WeightNorm, nnx.SpectralNorm}  # of other Params, in each call
+DROP = (nnx.Dropout, nnx.MultiHeadAttention)  # with a stream for their masks
+HAND_ON = (
+    "the mode into the call of this layer, and of each one on the way, such as "
+    "`self.drop(x, deterministic=not train)`; or no such argument, and `model.eval()`."
+)
 
 
 @rule("written-param", ERROR, "a Param that a forward pass writes", needs="inputs")
 def _written_param(model: Model) -> Iterator[Found]:
     for row in model.variables(nnx.Param):
         if row.path in model.call.written and not MAKE_A_KERNEL & {*row.around}:
+            share = model.step.decayed.get(row.path)
+            decays = f"takes {shares(share)}" if share else "draws it to zero"
             yield Found(
                 row,
                 f"a Param that one call in training changes {model.call.written[row.path]}: it moves twice in each "
-                "step, by the call and by the optimizer, and weight decay draws it to zero.",
+                f"step, by the call and by the optimizer, and weight decay {decays}.",
                 "`nnx.Variable(…)` for a counter, `nnx.BatchStat(…)` for a running average.",
             )
 
 
 @rule("eval-writes", WARNING, "a running average that a forward pass writes in evaluation", needs="inputs")
 def _eval_writes(model: Model) -> Iterator[Found]:
+    evaluation = model.call.evaluation
     for row in model.variables(nnx.BatchStat):  # what else is written, as a cache or a count is, may be meant
-        if row.path in model.call.written_in_eval:
+        if row.path in evaluation.written and not evaluation.told:
             yield Found(
                 row,
-                f"an average that a call after `model.eval()` changes {model.call.written_in_eval[row.path]}: what is "
+                f"an average that a call after `model.eval()` changes {evaluation.written[row.path]}: what is "
                 "evaluated changes the next evaluation.",
                 "an attribute such as `use_running_average` or `deterministic`, which `model.eval()` sets, and `if`.",
+            )
+
+
+@rule("mode-unheard", WARNING, "a Dropout or a running average that the mode of a call does not reach", needs="inputs")
+def _mode_unheard(model: Model) -> Iterator[Found]:
+    evaluation = model.call.evaluation
+    apart = f", and two such calls differ by up to {evaluation.apart:.3g}" if evaluation.apart else ""
+    for row in model.variables(nnx.RngCount):
+        if row.path in evaluation.written and any(issubclass(one, DROP) for one in row.around):
+            if evaluation.told:
+                what = f"a layer that `{evaluation.told}` does not reach: it still draws a mask{apart}."
+                yield Found(row, what, HAND_ON)
+            else:
+                yield Found(
+                    row,
+                    f"a layer that `model.eval()` does not reach: it still draws a mask{apart}. Its call says "
+                    "`deterministic=False`, which goes before what `model.eval()` sets.",
+                    "no `deterministic=False` in that call.",
+                )
+    for row in model.variables(nnx.BatchStat):  # without an argument, `eval-writes` finds it
+        if row.path in evaluation.written and evaluation.told:
+            yield Found(
+                row,
+                f"an average that `{evaluation.told}` does not reach: such a call still changes it "
+                f"{evaluation.written[row.path]}.",
+                HAND_ON,
             )
 
 

@@ -5,11 +5,12 @@ from collections.abc import Iterable, Iterator
 from flax import nnx
 
 from nnx_state.audit.optimizing import Step
-from nnx_state.audit.rules.base import ERROR, NOTE, Found, Model, count_numbers, is_float, rule, with_article
+from nnx_state.audit.rules.base import ERROR, NOTE, Found, Model, count_numbers, is_float, rule, shares, with_article
 from nnx_state.audit.table import Row
 
 NORMS = (nnx.BatchNorm, nnx.LayerNorm, nnx.RMSNorm, nnx.GroupNorm, nnx.InstanceNorm)
-STATE = (nnx.BatchStat, nnx.Cache, nnx.Intermediate)  # which a forward pass writes
+STATE = (nnx.BatchStat, nnx.Cache, nnx.Intermediate, nnx.RngState)  # which a forward pass writes
+FILTER = "a filter such as `wrt=nnx.Param`, which leaves out what a call writes."
 SHOWN = 3  # paths in a sentence
 
 
@@ -71,20 +72,27 @@ def _foreign_optimizer(model: Model) -> Iterator[Found]:
         )
 
 
+@rule("trained-state", ERROR, "a value that is trained, and that a call or a stream writes", needs="optimizer")
+def _trained_state(model: Model) -> Iterator[Found]:
+    step = model.step
+    for row, wrote in _state(model):
+        if row.path in step.trained and row.path not in step.decayed:
+            moved = step.moved.get(row.path)
+            does = f": a step with a gradient of 1 moves it by {moved:.3g}" if moved else ""
+            does = does if is_float(row) else ": it is no float, so that `nnx.grad` raises where it takes its gradient"
+            yield Found(row, f"{with_article(row.kind)} that the optimizer trains{wrote}{does}.", FILTER)
+
+
 @rule("decay-on-state", ERROR, "a counter or an average that weight decay shrinks", needs="optimizer")
 def _decay_on_state(model: Model) -> Iterator[Found]:
-    for row in model.rows:
+    for row, wrote in _state(model):
         if share := model.step.decayed.get(row.path):
-            written = model.call.written.get(row.path)
-            if isinstance(row.held, STATE) or written:
-                wrote = f", and that a call changes {written}" if written else ""
-                yield Found(
-                    row,
-                    f"{with_article(row.kind)} that the optimizer trains{wrote}: a step without any gradient takes "
-                    f"{_shares(share)}.",
-                    "a filter such as `wrt=nnx.Param`, and `nnx.Variable(…)` or `nnx.BatchStat(…)` for what a call "
-                    "writes.",
-                )
+            yield Found(
+                row,
+                f"{with_article(row.kind)} that the optimizer trains{wrote}: a step without any gradient takes "
+                f"{shares(share)}.",
+                FILTER,
+            )
 
 
 @rule("decay-on-bias", NOTE, "a bias or the scale of a norm that weight decay shrinks", needs="optimizer")
@@ -95,10 +103,18 @@ def _decay_on_bias(model: Model) -> Iterator[Found]:
             kind = "the scale of a norm" if row.name == "scale" else "a bias"
             yield Found(
                 row,
-                f"{kind} that decays: a step without any gradient takes {_shares(share)}. Most recipes decay kernels "
+                f"{kind} that decays: a step without any gradient takes {shares(share)}. Most recipes decay kernels "
                 "alone.",
                 "a mask, as in `optax.adamw(rate, mask=param_mask(model, nnx.PathContains('kernel')))`.",
             )
+
+
+def _state(model: Model) -> Iterator[tuple[Row, str]]:
+    """Yield what a call or a stream writes, by its type or as a call shows, and that in words; Params say so alone."""
+    for row in model.variables(nnx.Variable):
+        written = model.call.written.get(row.path)
+        if not isinstance(row.held, nnx.Param) and (isinstance(row.held, STATE) or written):
+            yield row, f", and that a call changes {written}" if written else ""
 
 
 def _filter(step: Step) -> Row | None:
@@ -108,10 +124,6 @@ def _filter(step: Step) -> Row | None:
 
 def _told(step: Step) -> str:
     return "raises nothing" if step.first == "nothing" else step.first
-
-
-def _shares(share: float) -> str:
-    return f"{share:.3g} of it, and a thousand steps {1 - (1 - share) ** 1000:.0%}"
 
 
 def _named(paths: Iterable[str]) -> str:

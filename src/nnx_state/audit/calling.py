@@ -1,0 +1,110 @@
+"""Call copies of a model, so that the model itself stays as it is."""
+
+import inspect
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from flax import nnx
+
+from nnx_state._hidden import walk
+from nnx_state._paths import dotted
+
+Inputs = tuple[Any, ...] | dict[str, Any]
+CONTAINERS = (list, dict, set, deque)
+EVALUATES = {  # what each argument that tells a mode is in evaluation
+    "train": False,
+    "training": False,
+    "is_training": False,
+    "deterministic": True,
+    "use_running_average": True,
+    "inference": True,
+}
+
+
+class CallError(Exception):
+    """The model raised when it was called, or cannot be called."""
+
+
+def modes(model: nnx.Module) -> set[str]:
+    """Return the arguments that tell a call its mode: with one, `model.eval()` alone does not say it."""
+    return EVALUATES.keys() & inspect.signature(model).parameters.keys() if callable(model) else set()
+
+
+def evaluating(model: Any, inputs: Inputs) -> inspect.BoundArguments | None:
+    """Return the arguments of a call with those that tell its mode set to evaluation.
+
+    Returns:
+        None where one of them is no bool, or the call takes other arguments than its signature says.
+    """
+    signature = inspect.signature(model)
+    try:
+        bound = signature.bind(**inputs) if isinstance(inputs, dict) else signature.bind(*inputs)
+    except TypeError:
+        return None
+    told = {name: EVALUATES[name] for name in modes(model)}
+    given = [bound.arguments.get(name, signature.parameters[name].default) for name in told]
+    if not all(isinstance(value, bool | None) for value in given):
+        return None
+    bound.arguments.update(told)
+    return bound
+
+
+def copied(model: nnx.Module, *, train: bool) -> Any:
+    """Return a copy with arrays of its own, in train or eval mode."""
+    copy: Any = nnx.clone(model, arrays=True)
+    (copy.train if train else copy.eval)()
+    return copy
+
+
+def called(model: Any, inputs: Inputs | inspect.BoundArguments) -> Any:
+    """Return what a model returns.
+
+    Raises:
+        CallError: If it raises, or cannot be called.
+    """
+    if not callable(model):
+        raise CallError(f"its class {type(model).__name__} has no __call__, so that it cannot be called.")
+    try:
+        if isinstance(inputs, inspect.BoundArguments):
+            return model(*inputs.args, **inputs.kwargs)
+        return model(**inputs) if isinstance(inputs, dict) else model(*inputs)
+    except Exception as error:
+        raise CallError(f"{type(error).__name__}: {error}") from error
+
+
+@contextmanager
+def kept(model: nnx.Module) -> Iterator[Callable[[], dict[str, tuple[str, str]]]]:
+    """Bring back, after a call of a copy, what the state does not hold: the copy shares it with the model.
+
+    Yields:
+        A function that tells the containers of Python that were changed in place, by path, before and after.
+    """
+    shared = list(walk(model))
+    variables = [(value, value.get_raw_value()) for _, value in shared if isinstance(value, nnx.Variable)]
+    containers = [(dotted(path), value, type(value)(value)) for path, value in shared if type(value) in CONTAINERS]
+
+    def changed() -> dict[str, tuple[str, str]]:
+        return {path: _change_of(old, new) for path, new, old in containers if _content(old) != _content(new)}
+
+    try:
+        yield changed
+    finally:
+        for variable, raw in variables:
+            if variable.get_raw_value() is not raw:
+                variable.set_raw_value(raw)
+        for _, container, content in containers:
+            if _content(container) != _content(content):
+                container.clear()
+                (container.update if isinstance(container, dict | set) else container.extend)(content)
+
+
+def _content(container: Any) -> list[int]:
+    """Return what tells the content of a container from another: which objects it holds."""
+    return [id(one) for one in (*container, *(container.values() if isinstance(container, dict) else ()))]
+
+
+def _change_of(old: Any, new: Any) -> tuple[str, str]:
+    kind = type(old).__name__
+    return f"a {kind} of {len(old)}", f"a {kind} of {len(new)}{' others' * (len(old) == len(new))}"
