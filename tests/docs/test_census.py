@@ -148,6 +148,11 @@ NAV = "".join(f"  - {name}:  # written by `python noxfile.py generate`\n" for na
             "docs/pitfalls/x.md#a: it has 4 causes, of which an answer names 3",
         ),
         (
+            pitfalls.entries_name_their_lesson,
+            {"docs/pitfalls/x.md": "### A { #a }\n\n### B { #b }\n\n<!-- no lesson: an argument of a layer -->\n"},
+            "docs/pitfalls/x.md#a: it names no lesson",
+        ),
+        (
             lessons.lessons_follow_the_template,
             {"docs/lessons/a.md": "---\n---\n\n# A\n\nAn *a*.\n\n## Predict\n"},
             "docs/lessons/a.md: its sections are others",

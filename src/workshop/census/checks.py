@@ -34,6 +34,7 @@ CHECKS: tuple[Check, ...] = (
     pitfalls.entries_lead_to_proofs,
     pitfalls.entries_stand_once,
     pitfalls.causes_are_asked_for,
+    pitfalls.entries_name_their_lesson,
     claims.claims_were_measured,
     made.made_files_are_up_to_date,
 )

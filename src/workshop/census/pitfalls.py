@@ -1,5 +1,6 @@
 """Every exception that a page proves leads to a cause and a fix, and every such entry leads to a proof."""
 
+import re
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,6 +9,8 @@ from nnx_state.answers.matcher import AMONG
 from workshop.census.repository import Repository
 from workshop.pages import Block, read
 from workshop.pitfalls import FOLDER, Entry, entries, proved, section
+
+TEACHES = re.compile(r"\]\(\.\./(?:lessons/|coming-from/|upgrading\.md|cheat-sheet\.md)|<!-- no lesson: .+ -->")
 
 
 def exceptions_have_entries(repository: Repository) -> Iterator[str]:
@@ -52,6 +55,16 @@ def causes_are_asked_for(repository: Repository) -> Iterator[str]:
             yield (
                 f"{place}: it has {len(entry.causes)} causes, of which an answer names {AMONG}. "
                 "What to do: write below each what tells it, `<!-- told by: … -->`, or join causes."
+            )
+
+
+def entries_name_their_lesson(repository: Repository) -> Iterator[str]:
+    """Every entry links to the lesson or the guide that teaches what it is about, or says why there is none."""
+    for entry in entries(repository.root / FOLDER):
+        if not TEACHES.search(entry.whole):
+            yield (
+                f"{repository.name(entry.page)}#{entry.anchor}: it names no lesson. What to do: write "
+                "`**Lesson.**` and the link, or why there is none, `<!-- no lesson: … -->`."
             )
 
 
