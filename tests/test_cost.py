@@ -1,4 +1,4 @@
-"""Counts of Python functions beside a profiler's, times on a clock of ours, bytes beside a sum by hand."""
+"""Counts of Python functions beside a profiler's, and times on a clock of ours."""
 
 import cProfile
 import gc
@@ -9,13 +9,12 @@ import time
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
 import pytest
 from flax import nnx
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nnx_state import MultiParam, TraceCounter, microseconds, nbytes, python_calls, run_on_devices, snapshot
+from nnx_state import MultiParam, TraceCounter, microseconds, python_calls
 
 
 def stack(depth, features=4):
@@ -206,94 +205,6 @@ def test_no_functions_take_no_time():
     assert microseconds({}) == {}
 
 
-def by_hand(nodes):
-    """Return the bytes of the leaves, each Variable once."""
-    return sum(leaf.nbytes for leaf in jax.tree.leaves(nnx.state(nodes)))
-
-
-def test_bytes_are_those_of_the_arrays():
-    model = stack(3)
-    model.rngs = nnx.Rngs(0, dropout=1)
-    model.half = nnx.Param(jnp.ones((3, 5), jnp.bfloat16))
-    model.bare = jnp.ones(7, jnp.int8)
-    model.tree = nnx.Variable({"a": jnp.ones(2), "b": [jnp.zeros((0, 4)), jnp.ones((), bool)]})
-    optimizer = nnx.Optimizer(model, optax.adam(0.1), wrt=nnx.Param)
-    assert nbytes(model, optimizer) == by_hand((model, optimizer)) == nbytes(model) + nbytes(optimizer)
-    assert nbytes(optimizer) == 2 * nbytes(nnx.state(model, nnx.Param)) + 8
-    assert nbytes(nnx.state(model, nnx.RngKey)) == 16
-    assert nbytes(model.bare) == 7
-    assert nbytes(model.tree) == 9
-    assert nbytes() == nbytes(nnx.State({})) == nbytes({"a": None}) == 0
-
-
-@given(st.lists(st.integers(0, 4), max_size=8))
-def test_a_shared_buffer_counts_once(numbers):
-    arrays = [jnp.ones(10 + number) for number in range(5)]
-    tree = [nnx.Param(arrays[number]) for number in numbers]
-    assert nbytes(*tree) == nbytes(tree) == 4 * sum(10 + number for number in set(numbers))
-
-
-@pytest.mark.parametrize(
-    ("copy", "times"),
-    [
-        (lambda model: model, 1),
-        (nnx.state, 1),
-        (nnx.clone, 1),
-        (lambda model: nnx.as_pure(nnx.state(model)), 1),
-        (lambda model: nnx.clone(model, arrays=True), 2),
-        (snapshot, 2),
-    ],
-    ids=["itself", "state", "clone", "pure", "copy", "snapshot"],
-)
-def test_copies_take_memory_and_clones_do_not(copy, times):
-    model = stack(2)
-    model.rngs, model.tied = nnx.Rngs(0), model.layers[0].bias
-    assert nbytes(model, copy(model)) == times * nbytes(model)
-
-
-def test_a_donated_array_takes_nothing_and_its_memory_is_used_again():
-    model = stack(2)
-    model.rngs = nnx.Rngs(0)
-    arrays, size = nnx.as_pure(nnx.state(model)), nbytes(model)
-    address = arrays["layers"][0]["kernel"].unsafe_buffer_pointer()
-    new = jax.jit(lambda arrays: jax.tree.map(lambda array: array, arrays), donate_argnums=0)(arrays)
-    assert nbytes(model) == nbytes(arrays) == 0
-    assert nbytes(arrays, new, model) == size
-    assert new["layers"][0]["kernel"].unsafe_buffer_pointer() == address
-
-
-def test_nnx_jit_gives_a_donated_model_its_new_arrays():
-    model, size = stack(1), nbytes(stack(1))
-    clone = nnx.clone(model)
-    nnx.jit(forward, donate_argnums=0)(model, jnp.ones(4))
-    assert (nbytes(model), nbytes(clone)) == (size, 0)
-    assert model.layers[0].count[...] == 1.0
-
-
-def test_an_abstract_model_counts_as_the_one_it_stands_for():
-    def build():
-        model = stack(2)
-        model.rngs, model.tied = nnx.Rngs(0), model.layers[0].bias
-        model.tree = nnx.Variable([jnp.ones(2), jnp.ones(2)])
-        return model, nnx.Optimizer(model, optax.adam(0.1), wrt=nnx.Param)
-
-    assert nbytes(*nnx.eval_shape(build)) == nbytes(*build())
-
-
-def test_each_device_counts():
-    def program():
-        import jax
-        import jax.numpy as jnp
-
-        from nnx_state import nbytes
-
-        with jax.set_mesh(jax.make_mesh((2,), ("data",))):
-            cut = jax.device_put(jnp.ones(8), jax.P("data"))
-            return nbytes(cut), nbytes(jax.device_put(jnp.ones(8), jax.P()))
-
-    assert run_on_devices(program, devices=2) == [(32, 64)]
-
-
 class Uncallable:
     """Cannot be called."""
 
@@ -315,17 +226,3 @@ def test_what_cannot_be_called_is_refused(function):
 def test_rounds_must_be_a_size(rounds, error):
     with pytest.raises(error, match="rounds must be an int from 1 to 2147483647, got"):
         microseconds({"len": lambda: len("")}, rounds=rounds)
-
-
-@pytest.mark.parametrize("leaf", [2, 2.0, np.ones(2)])
-def test_bytes_are_read_from_arrays_of_jax(leaf):
-    with pytest.raises(TypeError) as caught:
-        nbytes(stack(1), nnx.Dict(a=nnx.Variable(leaf)))
-    accepted = "nbytes must read arrays of JAX with values, or abstract ones"
-    remedy = "convert it with jnp.asarray, and call nbytes outside of traced functions."
-    assert str(caught.value) == f"{accepted}, got a {type(leaf).__name__} at 1.a: {remedy}"
-
-
-def test_a_traced_model_has_no_buffers():
-    with pytest.raises(TypeError, match=r"got a DynamicJaxprTracer at 0\.layers\.0\.bias: convert it"):
-        nnx.jit(nbytes)(stack(1))

@@ -1,6 +1,4 @@
-"""A model that is made in blocks, and its bytes on a device and for a backward pass."""
-
-import math
+"""A model that is made in blocks, and its bytes on a device."""
 
 import jax
 import jax.numpy as jnp
@@ -11,7 +9,7 @@ from flax import nnx
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nnx_state import CallCounter, ShardedLinear, device_bytes, make_in_blocks, residual_bytes, run_on_devices
+from nnx_state import ShardedLinear, device_bytes, make_in_blocks, run_on_devices
 
 MESH = jax.make_mesh((1, 1), ("data", "model"))
 EXPLICIT = (jax.sharding.AxisType.Explicit,) * 2
@@ -168,62 +166,6 @@ def test_what_has_no_bytes_on_a_device_is_refused(call, given):
     wanted = f"device_bytes must read arrays of JAX with values, or abstract ones, got {given}: "
     remedy = "convert it with jnp.asarray, and call device_bytes outside of traced functions."
     assert str(caught.value) == wanted + remedy
-
-
-def chain(wrap, depth):
-    call = wrap(lambda layer, x: jnp.sin(layer(x)))
-
-    def loss_fn(layers, x):
-        for layer in layers:
-            x = call(layer, x)
-        return x.sum()
-
-    return loss_fn, lambda: nnx.List([nnx.Linear(3, 3, rngs=nnx.Rngs(0)) for _ in range(depth)])
-
-
-@given(st.integers(1, 4), st.integers(1, 5))
-def test_the_bytes_that_a_chain_keeps(depth, batch):
-    x = jax.ShapeDtypeStruct((batch, 3), jnp.float32)
-    array = 4 * 3 * batch
-    loss_fn, build = chain(lambda call: call, depth)
-    # of each layer the cosine, and of each but the first its input; an input of the whole is there anyway
-    assert residual_bytes(loss_fn, nnx.eval_shape(build), x) == array * (2 * depth - 1)
-    loss_fn, build = chain(nnx.remat, depth)
-    assert residual_bytes(loss_fn, build(), x) == array * (depth - 1)
-
-
-@pytest.mark.parametrize("graph", [True, False])
-def test_nothing_is_written_into_the_model(graph):
-    with nnx.set_graph_mode(graph), nnx.set_graph_updates(graph):
-        model = CallCounter(nnx.Dropout(0.5, rngs=nnx.Rngs(0)))
-        residual_bytes(lambda model, x: model(x), model, jnp.ones(3))
-        assert model.calls[...] == 0
-        assert model.layer.rngs.count[...] == 0
-
-
-def test_the_params_decide_what_is_kept():
-    model = nnx.Dict(param=nnx.Param(jnp.ones(3)), fixed=nnx.Variable(jnp.ones(3)))
-
-    def by(name):
-        return residual_bytes(lambda model: jnp.sin(model[name]), model)
-
-    assert by("param") == 12
-    assert by("fixed") == 0
-    assert residual_bytes(lambda model: jnp.zeros(()), nnx.Dict()) == 0
-
-
-def test_remat_counts_once_and_jax_checkpoint_not_at_all():
-    model = CallCounter(nnx.Sequential(nnx.Linear(4, 4, rngs=nnx.Rngs(0)), nnx.Dropout(0.5, rngs=nnx.Rngs(0))))
-    x = jnp.ones((2, 4))
-    grads = {}
-    for name, wrap, calls in (("none", lambda f: f, 1), ("remat", nnx.remat, 1), ("jax", jax.checkpoint, 0)):
-        copy = nnx.clone(model)
-        call = wrap(lambda model, x: model(x))
-        grads[name] = nnx.grad(lambda model, call=call: jnp.sin(call(model, x)).sum())(copy)
-        assert copy.calls[...] == calls
-    kernels = [grad["layer"]["layers"][0]["kernel"][...] for grad in grads.values()]
-    assert math.isclose(abs(kernels[0] - kernels[1]).max(), 0, abs_tol=1e-6)
-    assert math.isclose(abs(kernels[0] - kernels[2]).max(), 0, abs_tol=1e-6)
 
 
 def test_an_optimizer_is_made_with_its_model():

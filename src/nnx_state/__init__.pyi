@@ -3,16 +3,17 @@ from .batch_stats import RunningNorm
 from .caches import CachedAttention, reorder_cache, reset_cache
 from .checkpoints import latest_step, restore_checkpoint, save_checkpoint
 from .containers import MLP, hidden_state
-from .cost import microseconds, nbytes, python_calls
+from .cost import microseconds, python_calls
 from .counters import Buffer, CallCounter, Scratch, persistent_state, restore_persistent
 from .filters import Attribute, Exactly, paths, sizes
 from .freezing import LoRALinear, merge_lora
 from .gradients import loss_and_grads
 from .homes import fates, kinds
 from .intermediates import Averages, activations
-from .large_models import device_bytes, make_in_blocks, residual_bytes
+from .large_models import device_bytes, make_in_blocks
 from .layer_state import Carry, StatefulRNN, written
 from .linear import Linear
+from .memory import nbytes, residual_bytes
 from .multi_param import MultiParam, multi_param_forward
 from .optimizer_state import carry_over, hyperparameter, param_mask
 from .own_types import EMA, EmaWeight

@@ -72,12 +72,18 @@ LESSONS = (
         ("batch-stats", "randomness", "caches"),
     ),
     Lesson("testing", "Testing modules", "How do I test a module that has state?", ("layer-state",)),
+    Lesson(
+        "memory",
+        "Memory",
+        "Where do the bytes of a training step go?",
+        ("optimizer-state", "own-types", "checkpoints", "caches"),
+    ),
     Lesson("sharding", "Sharding", "What happens to each type on many devices and processes?", ("checkpoints",)),
     Lesson(
         "large-models",
         "Large models",
         "How do I build, cut and restore a model that fits on no single device?",
-        ("sharding",),
+        ("memory", "sharding"),
     ),
-    Lesson("cost", "Cost", "What does state cost?", ("scan", "own-types", "caches")),
+    Lesson("cost", "Cost", "What does a call cost?", ("scan", "memory")),
 )

@@ -1,21 +1,19 @@
-"""What state costs: Python's work for each call, time, and memory."""
+"""What a call costs: Python's work, and time."""
 
 import gc
-import math
 import statistics
 import sys
 import time
-from collections.abc import Callable, Hashable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from types import FrameType
 from typing import Any, ParamSpec
 
 import jax
-from flax import nnx
 
 from nnx_state import _checks
-from nnx_state._paths import leaves
+from nnx_state.memory import nbytes as nbytes
 
-__all__ = ["microseconds", "nbytes", "python_calls"]
+__all__ = ["microseconds", "python_calls"]
 
 P = ParamSpec("P")
 
@@ -132,43 +130,6 @@ def microseconds(functions: Mapping[str, Callable[[], Any]], rounds: int = 100) 
     return {name: statistics.median(found) / 1000 for name, found in times.items()}
 
 
-def nbytes(*nodes: Any) -> int:
-    """Count the bytes that the arrays of models, optimizers or states take together.
-
-    Memory that two arrays share counts once, and an array that was donated takes none.
-    An array on several devices counts on each of those that belong to this process.
-    An abstract array, as `nnx.eval_shape` makes it, counts as the one that it stands for.
-
-    Args:
-        *nodes: Modules, States, or any pytrees of arrays.
-
-    Returns:
-        The number of bytes.
-
-    Raises:
-        TypeError: If a leaf is neither a `jax.Array` with values nor abstract.
-
-    ```python
-    from flax import nnx
-
-    from nnx_state import MultiParam, nbytes
-
-    model = MultiParam(4, 2, rngs=nnx.Rngs(0))
-    print(nbytes(model), nbytes(nnx.state(model, nnx.Param)))
-    for arrays in (False, True):
-        print(nbytes(model, nnx.clone(model, arrays=arrays)))
-    ```
-
-    ```{.text .output}
-    44 40
-    44
-    88
-    ```
-    """
-    found = (buffer for path, leaf in leaves(nnx.state(nodes)) for buffer in _buffers(path, leaf))
-    return sum(dict(found).values())
-
-
 def _compares(frame: FrameType | None) -> bool:
     """Tell whether a frame belongs to a comparison: how many a dictionary makes depends on the order of hashes."""
     while frame and frame.f_code.co_name != "__eq__":
@@ -178,20 +139,6 @@ def _compares(frame: FrameType | None) -> bool:
 
 def _finish(function: Callable[[], Any]) -> None:
     jax.block_until_ready(function())  # type: ignore[no-untyped-call]  # JAX has no annotations here
-
-
-def _buffers(path: str, leaf: Any) -> Iterator[tuple[Hashable, int]]:
-    """Yield what tells each piece of memory of a leaf from others, with its bytes."""
-    for array in jax.tree.leaves(leaf):
-        if isinstance(array, jax.ShapeDtypeStruct):
-            yield object(), math.prod(array.shape) * array.dtype.itemsize
-        elif isinstance(array, jax.core.Tracer) or not isinstance(array, jax.Array):
-            given = f"a {type(array).__name__} at {path}"
-            remedy = "convert it with jnp.asarray, and call nbytes outside of traced functions"
-            raise TypeError(f"nbytes must read arrays of JAX with values, or abstract ones, got {given}: {remedy}.")
-        elif not array.is_deleted():
-            for shard in array.addressable_shards:
-                yield (shard.device, shard.data.unsafe_buffer_pointer(), shard.data.nbytes), shard.data.nbytes
 
 
 def _check_callable(name: str, function: object, example: str) -> None:

@@ -8,8 +8,9 @@ import jax
 from flax import nnx
 
 from nnx_state._paths import dotted, leaves
+from nnx_state.memory import residual_bytes as residual_bytes
 
-__all__ = ["device_bytes", "make_in_blocks", "residual_bytes"]
+__all__ = ["device_bytes", "make_in_blocks"]
 
 Node = TypeVar("Node")
 
@@ -97,65 +98,6 @@ def device_bytes(node: Any) -> int:
     ```
     """
     return sum(_block_bytes(path, array) for path, leaf in leaves(node) for array in jax.tree.leaves(leaf))
-
-
-def residual_bytes(function: Callable[..., Any], model: nnx.Module, *arguments: Any) -> int:
-    """Count the bytes that a forward pass computes and keeps for its backward pass, by shapes alone.
-
-    What exists anyway does not count: the leaves of the model and the arguments.
-    A compiler may keep less, because it is free to compute a value again.
-
-    Args:
-        function: What is to be differentiated for the Params of the model, such as a loss.
-        model: Its first argument, which may be abstract.
-        *arguments: Its other arguments, arrays or `jax.ShapeDtypeStruct`.
-
-    Returns:
-        The bytes of what is kept, on all devices together.
-
-    Raises:
-        TypeError: If an argument is no array.
-
-    ```python
-    import jax
-    import jax.numpy as jnp
-    from flax import nnx
-
-    from nnx_state import residual_bytes
-
-
-    def build():
-        return nnx.Linear(4, 8, rngs=nnx.Rngs(0))
-
-
-    x = jax.ShapeDtypeStruct((100, 4), jnp.float32)
-    model = nnx.eval_shape(build)
-    print(residual_bytes(lambda model, x: model(x), model, x))
-    print(residual_bytes(lambda model, x: jnp.sin(model(x)), model, x))
-    ```
-
-    ```{.text .output}
-    0
-    3200
-    ```
-    """
-    parts: Any = nnx.split(model, nnx.Param, ...)
-    graphdef, params, rest = parts
-    kept: list[int] = []
-
-    def trace(params: Any, rest: Any, arguments: Any) -> None:
-        def forward(params: Any) -> Any:
-            # Variables of this trace, which a count may be written to
-            own, others = jax.tree.map(lambda leaf: leaf, (params, rest))
-            return function(nnx.merge(graphdef, own, others), *arguments)
-
-        _, backward = jax.vjp(forward, params)
-        given = {id(leaf) for leaf in jax.tree.leaves((params, rest, arguments))}
-        values = (value for value in jax.tree.leaves(backward) if id(value) not in given)
-        kept.extend(math.prod(value.shape) * value.dtype.itemsize for value in values)
-
-    jax.eval_shape(trace, params, rest, arguments)
-    return sum(kept)
 
 
 def _block_bytes(path: str, array: Any) -> int:

@@ -84,6 +84,9 @@ def test_every_page_that_is_named_can_be_shown(monkeypatch):
     [
         ("pitfalls#in-place", "pitfalls/reading-writing#in-place"),
         ("training#the-first-gate-the-gradient", "gradients#the-type-decides-or-a-filter-of-yours"),
+        ("cost#memory-for-every-array", "memory#memory-for-every-array"),
+        ("large-models#what-a-step-keeps", "memory#what-a-step-keeps"),
+        ("large-models#a-step-that-forgets-what-it-counted", "memory#a-step-that-forgets-what-it-counted"),
         ("vmap-scan#layers-in-turn", "scan#layers-in-turn"),
     ],
 )

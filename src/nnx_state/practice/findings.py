@@ -31,5 +31,5 @@ class Finding:
 
 def told(error: BaseException, most: int = 160) -> str:
     """Return the type of an error and the first line of what it says, at most so many characters of that."""
-    said = next(iter(str(error).strip().splitlines()), "")[:most]
+    said = next(iter(str(error).strip().splitlines()), "")[:most].rstrip()
     return f"{type(error).__name__}: {said}" if said else type(error).__name__

@@ -45,6 +45,7 @@ WAYS = (
             "caches",
             "layer-state",
             "testing",
+            "memory",
             "sharding",
             "large-models",
             "cost",
