@@ -41,4 +41,4 @@ def draw(program: Program) -> Figure:
 
 
 def _told(size: int) -> str:
-    return f"{size // 1024} kB"
+    return f"{size // 1024} KiB"
