@@ -342,6 +342,28 @@ def test_what_cannot_be_traced_really_cannot():
         jax.make_jaxpr(lambda state: nnx.merge(graphdef, state)(X))(state)
 
 
+def counts_by(step):
+    def call(model, x):
+        if not model.use_running_average:  # in training
+            model.value[...] += step
+        return x
+
+    return call
+
+
+@pytest.mark.parametrize(("step", "limit"), [(1, 16777216), (2, 33554432), (3, 67108864)])
+def test_a_counter_stands_still_where_its_step_is_rounded_away(step, limit):
+    (one,) = audit(Model(nnx.Variable(jnp.array(0.0)), counts_by(step)), inputs=(X,), select=["float-counter"]).findings
+    assert f"at {limit} a call leaves it as it is" in one.what
+    number = jnp.array(limit, jnp.float32)
+    assert number + step == number
+
+
+def test_what_is_no_variable_or_a_param_is_no_counter_in_a_float():
+    for model in (Model(nnx.Param(jnp.array(0.0)), counts), Model(jnp.array(0.0), replaces)):
+        assert audit(model, inputs=(X,), select=["float-counter"]).findings == []
+
+
 def test_what_a_model_shares_with_its_copies_stays_as_it_is():
     model = late(norm())
     model.call = lambda model, x: model.value[0](x)
