@@ -1,6 +1,7 @@
 """The faults that a model can have, each with the rule that finds it, and beside it what is like it and right."""
 
 import functools
+from collections import deque
 
 import jax
 import jax.numpy as jnp
@@ -342,6 +343,28 @@ def test_what_cannot_be_traced_really_cannot():
         jax.make_jaxpr(lambda state: nnx.merge(graphdef, state)(X))(state)
 
 
+def counts_by(step):
+    def call(model, x):
+        if not model.use_running_average:  # in training
+            model.value[...] += step
+        return x
+
+    return call
+
+
+@pytest.mark.parametrize(("step", "limit"), [(1, 16777216), (2, 33554432), (3, 67108864)])
+def test_a_counter_stands_still_where_its_step_is_rounded_away(step, limit):
+    (one,) = audit(Model(nnx.Variable(jnp.array(0.0)), counts_by(step)), inputs=(X,), select=["float-counter"]).findings
+    assert f"at {limit} a call leaves it as it is" in one.what
+    number = jnp.array(limit, jnp.float32)
+    assert number + step == number
+
+
+def test_what_is_no_variable_or_a_param_is_no_counter_in_a_float():
+    for model in (Model(nnx.Param(jnp.array(0.0)), counts), Model(jnp.array(0.0), replaces)):
+        assert audit(model, inputs=(X,), select=["float-counter"]).findings == []
+
+
 def test_what_a_model_shares_with_its_copies_stays_as_it_is():
     model = late(norm())
     model.call = lambda model, x: model.value[0](x)
@@ -349,6 +372,29 @@ def test_what_a_model_shares_with_its_copies_stays_as_it_is():
     before = nnx.clone(hidden, arrays=True)
     audit(model, inputs=(X,))
     assert not differences(before, hidden)
-    model = Model([], fills)
-    audit(model, inputs=(X,))
-    assert model.value == []
+
+
+def swaps(model, x):
+    model.value[0] = len(model.value) + 7
+    return x
+
+
+@pytest.mark.parametrize(
+    ("container", "call", "said"),
+    [
+        ([], fills, "a list of 0 to a list of 1"),
+        ([5], fills, "a list of 1 to a list of 2"),
+        (deque([5]), fills, "a deque of 1 to a deque of 2"),
+        ({5: 6}, lambda model, x: [model.value.update({7: 8}), x][1], "a dict of 1 to a dict of 2"),
+        ({5}, lambda model, x: [model.value.add(7), x][1], "a set of 1 to a set of 2"),
+        ([5], swaps, "a list of 1 to a list of 1 others"),
+        ({0: 5}, swaps, "a dict of 1 to a dict of 1 others"),
+    ],
+)
+def test_a_container_that_a_call_changes_is_as_it_was_afterwards(container, call, said):
+    model = Model(nnx.static(container), call)
+    before = type(container)(container)
+    (one,) = audit(model, inputs=(X,), select=["static-written"]).findings
+    assert f"from {said}:" in one.what
+    assert model.value is container
+    assert container == before

@@ -19,8 +19,8 @@ def limit(model: nnx.Module, inputs: Inputs, path: str, step: float) -> float | 
     highest = 2.0 ** (kind.nmant + 1 + math.ceil(math.log2(step)))
     if highest > float(kind.max):
         return None
-    counts = [_counted(model, inputs, path, start) for start in (highest / 4, highest)]
-    return highest if counts == [highest / 4 + step, highest] else None
+    counts = [_counted(model, inputs, path, start) for start in (step, highest)]
+    return highest if counts == [2 * step, highest] else None  # twice a float is exact
 
 
 def _counted(model: nnx.Module, inputs: Inputs, path: str, start: float) -> float:
