@@ -115,3 +115,70 @@ def test_what_cannot_be_audited_is_said_in_one_line(run, arguments, said):
     assert done.returncode == 2
     assert said in done.stderr
     assert "Traceback" not in done.stderr
+
+
+OWN = """\
+import jax.numpy as jnp
+import optax
+from flax import nnx
+
+
+class Own(nnx.Variable):
+    pass
+
+
+class Net(nnx.Module):
+    def __init__(self):
+        self.weight = Own(jnp.ones((2, 2)))
+
+    def __call__(self, x):
+        return x @ self.weight
+
+
+def optimizer(model):
+    return nnx.Optimizer(model, optax.sgd(0.1), wrt=Own)
+
+
+def save(model, folder):
+    jnp.save(f"{folder}/weight.npy", model.weight[...])
+
+
+def save_both(model, optimizer, folder):
+    save(model, folder)
+
+
+def restore(folder):
+    model = Net()
+    model.weight[...] = jnp.load(f"{folder}/weight.npy")
+    return model
+"""
+
+
+@pytest.fixture
+def own(tmp_path, run):
+    """A right program with a type of its own, all in one file."""
+    (tmp_path / "own.py").write_text(OWN)
+    (tmp_path / "below").mkdir()
+    return run
+
+
+def test_a_file_that_is_named_several_times_is_one_module(own):
+    for named in (["--optimizer", "own.py:optimizer"], ["--save", "own.py:save", "--restore", "own.py:restore"]):
+        told = own("own.py:Net", *named)
+        assert (told.returncode, told.stderr) == (0, ""), told.stdout
+
+
+def test_what_a_save_or_a_rule_needs_is_said(own):
+    told = own("own.py:Net", "--save", "own.py:save_both", "--restore", "own.py:restore")
+    assert told.returncode == 2 and "save takes 3 arguments" in told.stderr and "the optimizer too" in told.stderr
+    told = own("own.py:Net", "--select", "key-reuse")
+    assert told.returncode == 2 and "The rule key-reuse needs --inputs" in told.stderr
+    told = own("own.py:Net", "--select", "lost-in-checkpoint")
+    assert told.returncode == 2 and "The rule lost-in-checkpoint needs --save orbax" in told.stderr
+
+
+@pytest.mark.parametrize("target", ["own:Net", "own.py:Net"])
+def test_what_the_project_names_is_found_from_its_folder(own, tmp_path, target):
+    (tmp_path / "pyproject.toml").write_text(f'[tool.nnx-state.audit]\ntarget = "{target}"\n')
+    told = subprocess.run(COMMAND, cwd=tmp_path / "below", capture_output=True, text=True, check=False)
+    assert told.returncode == 0 and "Nothing found" in told.stdout, told.stderr

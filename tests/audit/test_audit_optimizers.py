@@ -110,7 +110,19 @@ def test_a_counter_that_is_a_param_is_found_once_and_its_decay_is_measured():
     assert (one.rule, one.path) == ("written-param", "steps")
     assert "weight decay takes 1e-05 of it, and a thousand steps 1%" in one.what
     (one,) = audit(model, optimizer=made(optax.adam(0.1)), inputs=(X,)).findings
-    assert "weight decay draws it to zero" in one.what
+    assert one.what.endswith("moves twice in each step, by the call and by the optimizer.")
+    (one,) = audit(model, inputs=(X,)).findings
+    assert one.what.endswith("and weight decay draws it to zero.")
+
+
+def test_what_has_no_gradient_does_not_hide_the_decay_of_the_rest():
+    model = Net(nnx.Rngs(0))
+    model.key, model.count = jax.random.key(0), nnx.Variable(jnp.array(0))
+    one = audit(model, optimizer=made(optax.adamw(0.1), wrt=nnx.Not(nnx.RngState)), select=["decay-on-bias"])
+    assert one.findings
+    everything = jax.tree.map(lambda _: True, nnx.state(model, nnx.Not(nnx.RngState)))
+    masked = optax.masked(optax.adamw(0.1), everything)  # which cannot be made for the floats alone
+    assert audit(model, optimizer=made(masked, wrt=nnx.Not(nnx.RngState)), select=["decay-on-bias"]).findings == []
 
 
 AVERAGES = nnx.Any(nnx.Param, nnx.BatchStat)

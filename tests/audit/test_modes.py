@@ -30,6 +30,10 @@ class Block(nnx.Module):
 CALLS = {
     "train=False": lambda model, x, train=True: model.called(x, not train),
     "training=False": lambda model, x, training=True: model.called(x, not training),
+    "is_train=False": lambda model, x, is_train=True: model.called(x, not is_train),
+    "eval=True": lambda model, x, eval=False: model.called(x, eval),
+    "eval_mode=True": lambda model, x, eval_mode=False: model.called(x, eval_mode),
+    "is_eval=True": lambda model, x, is_eval=False: model.called(x, is_eval),
     "is_training=False": lambda model, x, is_training=True: model.called(x, not is_training),
     "deterministic=True": lambda model, x, deterministic=False: model.called(x, deterministic),
     "use_running_average=True": lambda model, x, use_running_average=False: model.called(x, use_running_average),
@@ -122,3 +126,46 @@ def test_a_buffer_of_numpy_that_a_call_writes_in_place_stays_as_it_is():
     model.buffer = nnx.data(numpy.zeros(2))
     assert [one.rule for one in audit(model, inputs=(X,)).findings] == ["array-written"]
     assert model.buffer.tolist() == [0, 0]
+
+
+class HandsOn(nnx.Module):
+    """A call that hands its keywords on, and does not name them."""
+
+    def __init__(self, *, drops):
+        self.block = Block(drops=drops, norms=True)
+
+    def __call__(self, x, **keywords):
+        return self.block.called(x, not keywords["train"])
+
+
+def test_a_mode_that_is_handed_on_is_known_from_the_inputs():
+    inputs = {"x": X, "train": True}
+    assert audit(HandsOn(drops=True), inputs=inputs).findings == []
+    (one,) = audit(HandsOn(drops=False), inputs=inputs).findings
+    assert one.rule == "mode-unheard" and "`train=False`" in one.what
+
+
+class Named(nnx.Module):
+    def __init__(self):
+        self.block = Block(drops=True, norms=True)
+
+    def __call__(self, x, mode="train"):
+        return self.block.called(x, mode == "eval")
+
+
+def test_a_mode_of_unknown_values_is_not_asked():
+    assert audit(Named(), inputs=(X,)).findings == []
+
+
+class Teacher(nnx.Module):
+    def __init__(self, *, evaluates):
+        self.student = Block(drops=True, norms=True)
+        self.teacher = nnx.clone(self.student)
+        if evaluates:
+            self.teacher.eval()
+
+
+@pytest.mark.parametrize("evaluates", [True, False])
+def test_a_copy_that_only_evaluates_draws_nothing(evaluates):
+    found = [one.rule for one in audit(Teacher(evaluates=evaluates)).findings]
+    assert found == ([] if evaluates else ["same-stream"])

@@ -16,20 +16,31 @@ CONTAINERS = (list, dict, set, deque)
 EVALUATES = {  # what each argument that tells a mode is in evaluation
     "train": False,
     "training": False,
+    "is_train": False,
     "is_training": False,
     "deterministic": True,
     "use_running_average": True,
     "inference": True,
+    "eval": True,
+    "eval_mode": True,
+    "is_eval": True,
 }
+UNKNOWN = "mode"  # an argument that tells a mode, and does not say which value is which
 
 
 class CallError(Exception):
     """The model raised when it was called, or cannot be called."""
 
 
-def modes(model: nnx.Module) -> set[str]:
-    """Return the arguments that tell a call its mode: with one, `model.eval()` alone does not say it."""
-    return EVALUATES.keys() & inspect.signature(model).parameters.keys() if callable(model) else set()
+def modes(model: nnx.Module, inputs: Any = None) -> set[str]:
+    """Return the arguments that tell a call its mode: with one, `model.eval()` alone does not say it.
+
+    An argument that the call hands on, as one of `**kwargs`, is known from the inputs.
+    """
+    if not callable(model):
+        return set()
+    handed_on = inputs.keys() if isinstance(inputs, dict) else set()
+    return (EVALUATES.keys() | {UNKNOWN}) & (inspect.signature(model).parameters.keys() | handed_on)
 
 
 def evaluating(model: Any, inputs: Inputs) -> inspect.BoundArguments | None:
@@ -43,11 +54,18 @@ def evaluating(model: Any, inputs: Inputs) -> inspect.BoundArguments | None:
         bound = signature.bind(**inputs) if isinstance(inputs, dict) else signature.bind(*inputs)
     except TypeError:
         return None
-    told = {name: EVALUATES[name] for name in modes(model)}
-    given = [bound.arguments.get(name, signature.parameters[name].default) for name in told]
+    names = modes(model, inputs)
+    if UNKNOWN in names:
+        return None
+    told = {name: EVALUATES[name] for name in names}
+    handed_on = told.keys() - signature.parameters.keys()
+    given = [bound.arguments.get(name, signature.parameters[name].default) for name in told.keys() - handed_on]
     if not all(isinstance(value, bool | None) for value in given):
         return None
-    bound.arguments.update(told)
+    bound.arguments.update({name: value for name, value in told.items() if name not in handed_on})
+    if handed_on:
+        (rest,) = (one.name for one in signature.parameters.values() if one.kind is one.VAR_KEYWORD)
+        bound.arguments[rest] |= {name: told[name] for name in handed_on}
     return bound
 
 

@@ -104,7 +104,7 @@ def _is_same(before: Arrays, after: Arrays) -> bool:
 def _change(before: Arrays, after: Arrays) -> str:
     """Say how much a leaf changed."""
     if [array.shape for array in before] != [array.shape for array in after]:
-        return "its shape is another one"
+        return "in shape"
     pairs = zip(before, after, strict=True)
     most = max(abs(new.astype(complex) - old.astype(complex)).max() for old, new in pairs)
     return f"by up to {most:.3g}"

@@ -32,7 +32,7 @@ def evaluation(model: nnx.Module, inputs: Inputs) -> Evaluation:
 
     Where arguments tell it, the attributes of the layers stay as they are.
     """
-    if not modes(model):
+    if not modes(model, inputs):
         return _evaluated(copied(model, train=False), inputs)
     if (bound := evaluating(model, inputs)) is None:
         return Evaluation()
@@ -45,7 +45,8 @@ def evaluation(model: nnx.Module, inputs: Inputs) -> Evaluation:
 def _evaluated(copy: Any, inputs: Inputs | BoundArguments) -> Evaluation:
     told = ""
     if isinstance(inputs, BoundArguments):
-        told = ", ".join(f"{name}={inputs.arguments[name]}" for name in sorted(modes(copy)))
+        said = inputs.arguments | inputs.kwargs
+        told = ", ".join(f"{name}={said[name]}" for name in sorted(modes(copy, inputs.kwargs)) if name in said)
     wrote = written(copy, inputs)
     return Evaluation(told, wrote, _apart(copy, inputs) if wrote else 0.0)
 

@@ -154,10 +154,11 @@ def _with_gradient(model: nnx.Module, gradients: Any) -> set[str]:
     return {path for path, _ in leaves(nnx.state(model, wanted))}
 
 
-def _fresh(model: nnx.Module, optimizer: nnx.Optimizer[Any]) -> nnx.Optimizer[Any]:
-    """Return an optimizer with the same rule and the same filter that is made for this model now."""
+def _fresh(model: nnx.Module, optimizer: nnx.Optimizer[Any], wrt: Any = None) -> nnx.Optimizer[Any]:
+    """Return an optimizer with the same rule, and the same filter or another, that is made for this model now."""
+    rule = optax.with_extra_args_support(optimizer.tx)
     try:
-        fresh: nnx.Optimizer[Any] = nnx.Optimizer(model, optax.with_extra_args_support(optimizer.tx), wrt=optimizer.wrt)
+        fresh: nnx.Optimizer[Any] = nnx.Optimizer(model, rule, wrt=optimizer.wrt if wrt is None else wrt)
     except Exception as error:
         raise ValueError(f"optimizer cannot be made anew for this model: {said(error)}") from error
     return fresh
@@ -229,23 +230,33 @@ def _decayed(model: nnx.Module, optimizer: nnx.Optimizer[Any]) -> dict[str, floa
 def _taken(model: nnx.Module, optimizer: nnx.Optimizer[Any], number: int) -> dict[str, float]:
     """Return what the first step that moves anything takes of values that all are one number, without a gradient."""
     copy: Any = nnx.clone(model, arrays=True)
-    trained = nnx.state(copy, optimizer.wrt)
-    if not all(jnp.issubdtype(jnp.result_type(array), jnp.floating) for array in jax.tree.leaves(trained)):
-        return {}  # the gradient of such a model raises
+    floats = nnx.All(optimizer.wrt, _is_float)  # a gradient raises where it meets something else
+    trained = nnx.state(copy, floats)
+    has_others = len(list(leaves(trained))) < len(list(leaves(nnx.state(copy, optimizer.wrt))))
     nnx.update(copy, _filled(trained, number))
-    fresh, zeros = _fresh(copy, optimizer), _filled(trained, 0)
+    zeros = _filled(trained, 0)
     taken: dict[str, float] = {}
+    try:
+        fresh = _fresh(copy, optimizer, floats)
+    except ValueError:
+        if has_others:  # a mask by paths, which wants all of them
+            return {}
+        raise
     for _ in range(MOST_STEPS):
         try:
             updates = _update(fresh, copy, zeros)
         except Exception as error:
-            if _wants_more(error):
+            if has_others or _wants_more(error):
                 return {}
             raise ValueError(f"optimizer raises when it makes a step: {said(error)}") from error
         taken = {path: _least(update) for path, update in leaves(updates)}
         if any(taken.values()):
             break
     return taken
+
+
+def _is_float(path: Any, leaf: Any) -> bool:
+    return all(jnp.issubdtype(jnp.result_type(array), jnp.floating) for array in jax.tree.leaves(leaf))
 
 
 def _least(update: Any) -> float:

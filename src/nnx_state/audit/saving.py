@@ -182,7 +182,10 @@ def _other(value: Any, draw: numpy.random.Generator) -> Any:
 def _call(name: str, function: Function, run: Nodes, folder: str) -> Any:
     """Call a function with as many of the model, the optimizer and the folder as it takes; the folder comes last."""
     names = [*run, "folder"]
-    if (takes := count_arguments(function)) < len(names):
+    takes = count_arguments(function)
+    if "optimizer" not in run and len(names) < takes < math.inf:
+        raise SaveError(f"{name} takes {takes} arguments, and {', '.join(names)} are given: give the optimizer too")
+    if takes < len(names):
         names = ["model", "folder"] if takes == 2 else ["folder"]
     try:
         return function(*((run | {"folder": folder})[one] for one in names))
@@ -244,6 +247,8 @@ def _difference(back: Any, path: str, wanted: dict[str, Any]) -> str:
         return f"comes back as {described(back)}, not {described(leaf)}"
     if others := [other for other, one in wanted.items() if _is_same(back, one)]:
         return f"comes back with the numbers of `{others[0]}`"
+    if type(back) is not type(leaf):
+        return f"comes back as a {type(back).__name__} of another class of this name"
     one, two = (jax.tree.map(lambda array: inside(jnp.asarray(array)), jax.tree.leaves(each)) for each in (back, leaf))
     count = sum(int((new != old).sum()) for new, old in zip(one, two, strict=True))
     return f"comes back with {count} of {sum(array.size for array in two)} numbers changed"

@@ -48,10 +48,14 @@ def of_project(folder: Path) -> Settings:
     Raises:
         RefusedError: If that file cannot be read, or says something that the audit does not know.
     """
-    for around in (folder, *folder.parents):
-        if (file := around / "pyproject.toml").is_file():
-            return _read(file)
-    return Settings()
+    file = project_file(folder)
+    return _read(file) if file else Settings()
+
+
+def project_file(folder: Path) -> Path | None:
+    """Return the nearest `pyproject.toml`, in a folder or around it."""
+    places = (around / "pyproject.toml" for around in (folder, *folder.parents))
+    return next((file for file in places if file.is_file()), None)
 
 
 def _read(file: Path) -> Settings:
@@ -64,8 +68,9 @@ def _read(file: Path) -> Settings:
         if not isinstance(content, dict):
             raise RefusedError(f"{file}: {TABLE} has to be a table.")
     said = {name: _value(file, name, value) for name, value in content.items()}
-    if "baseline" in said:
-        said["baseline"] = str(file.parent / said["baseline"])
+    for name, value in said.items():
+        if name == "baseline" or (isinstance(value, str) and ".py:" in value):
+            said[name] = str(file.parent / value)
     return Settings(**said)
 
 

@@ -1,5 +1,6 @@
 """Load what is named on the command line: `package.module:name`, or `file.py:name`."""
 
+import functools
 import importlib
 import importlib.util
 import sys
@@ -100,19 +101,20 @@ def _module(place: str, target: str) -> ModuleType:
     if here not in sys.path:
         sys.path.insert(0, here)  # as `python -m` does
     try:
-        return _from_file(Path(place)) if place.endswith(".py") else importlib.import_module(place)
+        return _from_file(Path(place).resolve()) if place.endswith(".py") else importlib.import_module(place)
     except (Exception, SystemExit) as error:
         hint = " A file of a package is named `package.module:callable`." if "relative import" in str(error) else ""
         raise RefusedError(f"{target} could not be imported: {type(error).__name__}: {error}.{hint}") from error
 
 
+@functools.cache  # a file that is named twice is one module: its classes are the same
 def _from_file(file: Path) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(file.stem, file.resolve())
+    spec = importlib.util.spec_from_file_location(file.stem, file)
     if spec is None or spec.loader is None:
         raise ImportError(f"{file} is no Python file")
     module = importlib.util.module_from_spec(spec)
     sys.modules.setdefault(file.stem, module)  # what looks for the source of a class asks here
-    sys.path.insert(0, str(file.resolve().parent))  # as `python file.py` does
+    sys.path.insert(0, str(file.parent))  # as `python file.py` does
     spec.loader.exec_module(module)
     return module
 

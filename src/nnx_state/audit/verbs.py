@@ -7,11 +7,11 @@ from pathlib import Path
 
 from nnx_state import _addresses, _pages
 from nnx_state._outcome import DONE, NOT_YET, Outcome, RefusedError
-from nnx_state.audit import baseline, sarif, targets
+from nnx_state.audit import baseline, sarif, saving, targets
 from nnx_state.audit.calling import CallError
 from nnx_state.audit.report import Finding, Report, audit
 from nnx_state.audit.rules import NOTE, RULES
-from nnx_state.audit.settings import Settings, of_project
+from nnx_state.audit.settings import Settings, of_project, project_file
 
 
 def check(said: Settings, form: str, *, update: bool) -> Outcome:
@@ -25,9 +25,15 @@ def check(said: Settings, form: str, *, update: bool) -> Outcome:
     Raises:
         RefusedError: If there is nothing that can be audited; the message says why.
     """
-    settings = said.over(of_project(Path.cwd()))
+    here = Path.cwd()
+    settings = said.over(of_project(here))
+    if file := project_file(here):
+        sys.path.insert(0, str(file.parent))  # what the project names is found from its folder
     if not settings.target:
         raise RefusedError("Nothing was given to audit: write `nnx-state audit package.module:callable`.")
+    for rule in said.select:
+        if rule in RULES and (needed := _needed(RULES[rule].needs, settings)):
+            raise RefusedError(f"The rule {rule} needs {needed}: say it too, or in pyproject.toml.")
     if update and not settings.baseline:
         raise RefusedError("There is no baseline to update: name its file with `--baseline`.")
     report = _report(settings)
@@ -37,6 +43,13 @@ def check(said: Settings, form: str, *, update: bool) -> Outcome:
         return _told(report, form, 0, 0)
     new, gone = baseline.split(Path(settings.baseline), settings.target, report.findings)
     return _told(dataclasses.replace(report, findings=new), form, len(report.findings) - len(new), gone)
+
+
+def _needed(needs: str, settings: Settings) -> str:
+    """Return the option that a rule needs and that was not given, if any."""
+    if needs == saving.ORBAX:
+        return "" if settings.save == saving.ORBAX else "--save orbax"
+    return f"--{needs}" if needs and not getattr(settings, needs) else ""
 
 
 def _report(settings: Settings) -> Report:
@@ -135,7 +148,8 @@ def _annotation(one: Finding) -> str:
     """Return a finding as a line which GitHub shows at the line of the file."""
     level = "notice" if one.severity == NOTE else one.severity
     where = f"file={_escaped(one.place.shown)},line={one.place.line}," if one.place else ""
-    said = f"{one.path}: {one.what} Write {one.write}".replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+    path = f"{one.path}: " if one.path else ""
+    said = f"{path}{one.what} Write {one.write}".replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
     return f"::{level} {where}title={one.rule}::{said}"
 
 

@@ -19,11 +19,12 @@ def _written_param(model: Model) -> Iterator[Found]:
     for row in model.variables(nnx.Param):
         if row.path in model.call.written and not MAKE_A_KERNEL & {*row.around}:
             share = model.step.decayed.get(row.path)
-            decays = f"takes {shares(share)}" if share else "draws it to zero"
+            decay = f", and weight decay takes {shares(share)}" if share else ""
+            decay = decay if share or model.step.optimizer else ", and weight decay draws it to zero"
             yield Found(
                 row,
                 f"a Param that one call in training changes {model.call.written[row.path]}: it moves twice in each "
-                f"step, by the call and by the optimizer, and weight decay {decays}.",
+                f"step, by the call and by the optimizer{decay}.",
                 "`nnx.Variable(…)` for a counter, `nnx.BatchStat(…)` for a running average.",
             )
 

@@ -17,6 +17,7 @@ DRAW_A_CARRY = {nnx.RNN, nnx.Bidirectional}  # which is zeros, unless someone sa
 @rule("same-stream", WARNING, "two random streams that give the same numbers")
 def _same_stream(model: Model) -> Iterator[Found]:
     counts = {row.parent: row for row in model.variables(nnx.RngCount)}
+    silent = {row.parent for row in model.rows if row.name == "deterministic" and row.held is True}
     first: dict[Any, Row] = {}
     for row in model.variables(nnx.RngKey):
         count = counts.get(row.parent)
@@ -29,13 +30,20 @@ def _same_stream(model: Model) -> Iterator[Found]:
         tag = row.metadata.get("tag")
         drawn = [jax.device_get(inside(array)).tobytes() for array in (*row.arrays, *count.arrays)]
         other = first.setdefault((tag, *drawn), row)
-        if other is not row:
+        if other is not row and (_layer(row) in silent) == (
+            _layer(other) in silent
+        ):  # a teacher in eval mode is a copy
             yield Found(
                 row,
                 f"the stream `{tag}` has the key and the count of `{other.path}`: what both draw is the same, such as "
                 "the masks of two Dropout layers.",
                 "one `rngs` for the whole model, or `rngs.fork()` for each part.",
             )
+
+
+def _layer(row: Row) -> str:
+    """Return the path of the layer that has a stream, such as `drop` of `drop.rngs.key`."""
+    return row.parent.removesuffix(".rngs")
 
 
 @rule("dropout-alone", NOTE, "a Dropout without a stream of its own")
