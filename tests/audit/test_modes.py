@@ -102,10 +102,20 @@ def test_two_calls_that_cannot_be_compared_are_not():
 
 def test_how_much_two_calls_differ_is_told():
     def call(model, x, train=True):
-        return {"out": model.drop(x), "tokens": jnp.array([1]), "text": "a"}
+        return {"same": x, "out": model.drop(x), "none": x[:0], "tokens": jnp.array([1]), "text": "a"}
 
     (one,) = found(block(call, drops=False, norms=False), X)
     assert "two such calls differ by up to 2." in one.what
+
+
+@pytest.mark.parametrize("result", [jnp.zeros(0), jnp.array([1]), "a", jnp.array([jnp.nan])])
+def test_what_is_no_finite_float_does_not_differ(result):
+    def call(model, x, train=True):
+        model.drop(x)
+        return result
+
+    (one,) = found(block(call, drops=False, norms=False), X)
+    assert "it still draws a mask." in one.what
 
 
 def test_a_second_call_may_raise():
@@ -114,15 +124,21 @@ def test_a_second_call_may_raise():
             raise ValueError("only once")
         return model.called(x, None)
 
-    assert sorted(one.path for one in found(block(call, drops=False, norms=False), X)) == PATHS
+    findings = found(block(call, drops=False, norms=False), X)
+    assert sorted(one.path for one in findings) == PATHS
+    assert not any("differ" in one.what for one in findings)
 
 
-def test_a_buffer_of_numpy_that_a_call_writes_in_place_stays_as_it_is():
-    def call(model, x):
+@pytest.mark.parametrize("told", ["", "train"])
+def test_a_buffer_of_numpy_that_a_call_writes_in_place_stays_as_it_is(told):
+    def plain(model, x):
         model.buffer += 1
         return x
 
-    model = block(call, drops=True, norms=True)
+    def with_mode(model, x, train=True):
+        return plain(model, x)
+
+    model = block(with_mode if told else plain, drops=True, norms=True)
     model.buffer = nnx.data(numpy.zeros(2))
     assert [one.rule for one in audit(model, inputs=(X,)).findings] == ["array-written"]
     assert model.buffer.tolist() == [0, 0]

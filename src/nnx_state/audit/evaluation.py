@@ -1,5 +1,6 @@
 """What a call does that is told to evaluate."""
 
+import math
 from dataclasses import dataclass, field
 from inspect import BoundArguments
 from typing import Any
@@ -60,7 +61,9 @@ def _apart(copy: Any, inputs: Inputs | BoundArguments) -> float:
         return 0.0
     if [array.shape for array in first] != [array.shape for array in second]:
         return 0.0
-    return max((float(abs(new - old).max()) for old, new in zip(first, second, strict=True) if old.size), default=0.0)
+    pairs = [(old, new) for old, new in zip(first, second, strict=True) if old.size]
+    most = max((float(abs(new - old).max()) for old, new in pairs), default=0.0)
+    return most if math.isfinite(most) else 0.0
 
 
 def _is_float(leaf: Any) -> bool:

@@ -61,7 +61,9 @@ def assigned(owner: Any, name: str, value: Any, below: tuple[Any, ...] = ()) -> 
         for base in (base for base in type(owner).__mro__ if not is_foreign(base)):
             lines = [line for line in _assignments(base) if line.is_made is is_made]
             found = [line for line in lines if re.fullmatch(line.name, name)]
-            likely = [line for line in found if _can_make(line, owner, value)]
+            likely = sorted(
+                (line for line in found if _can_make(line, owner, value)), key=lambda line: _is_base(line, value)
+            )
             seen = [line for line in likely if _has_run(line, owner)]
             possible = [line for line in found if not isinstance(_bare(line.made), ast.Constant)]
             for line in (*seen, *likely, *possible, *found):
@@ -111,6 +113,12 @@ def _can_make(line: _Line, owner: Any, value: Any) -> bool:
         called = _called(made)
         return not called[:1].isupper() or called in [base.__name__ for base in type(value).__mro__]
     return True
+
+
+def _is_base(line: _Line, value: Any) -> bool:
+    """Tell whether an assignment calls another class than that of a value: of two, it is the less likely."""
+    made = _bare(line.made)
+    return isinstance(made, ast.Call) and _called(made)[:1].isupper() and _called(made) != type(value).__name__
 
 
 @functools.cache  # a class is read once, and asked for each of its objects

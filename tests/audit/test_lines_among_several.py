@@ -1,0 +1,102 @@
+"""Of several lines that may have made a value, the one that is named."""
+
+import importlib.util
+import sys
+from pathlib import Path
+
+import pytest
+
+from nnx_state.audit import table
+from nnx_state.audit.lines import Place
+
+SOURCE = """\
+import dataclasses
+
+import jax.numpy as jnp
+from flax import nnx
+
+
+class Reset(nnx.Module):
+    def reset(self):
+        self.weight = nnx.Param(jnp.zeros(1))
+
+    def __init__(self):
+        self.weight = nnx.Param(jnp.ones(1))  # made
+
+
+class Setup(nnx.Module):
+    def reset(self):
+        self.weight = nnx.Param(jnp.zeros(1))
+
+    def __init__(self):
+        self.setup()
+
+    def setup(self):
+        self.weight = nnx.Param(jnp.ones(1))  # made
+
+
+@dataclasses.dataclass
+class Data(nnx.Module):
+    size: int = 1
+
+    def reset(self):
+        self.weight = nnx.Param(jnp.zeros(1))
+
+    def __post_init__(self):
+        self.weight = nnx.Param(jnp.ones(1))  # made
+
+
+class Named(nnx.Module):
+    def __init__(self):
+        for name in ("one", "two"):
+            setattr(self, name, nnx.Param(jnp.ones(1)))
+        self.weight = nnx.Param(jnp.ones(1))  # made
+
+
+class Kinds(nnx.Module):
+    def __init__(self, is_trained=True):
+        if not is_trained:
+            self.weight = nnx.Variable(jnp.ones(1))
+        else:
+            self.weight = nnx.Param(jnp.ones(1))  # made
+
+
+class Late(nnx.Module):
+    def __init__(self, is_there=True):
+        self.weight = nnx.data(None)
+        if is_there:
+            self.weight = nnx.Param(jnp.ones(1))  # made
+"""
+
+
+@pytest.fixture
+def module(tmp_path, monkeypatch):
+    file = tmp_path / "several.py"
+    file.write_text(SOURCE)
+    spec = importlib.util.spec_from_file_location("several", file)
+    made = importlib.util.module_from_spec(spec)
+    monkeypatch.setitem(sys.modules, "several", made)
+    spec.loader.exec_module(made)
+    return made
+
+
+@pytest.mark.parametrize("name", ["Reset", "Setup", "Data", "Named", "Kinds"])
+def test_the_line_that_made_a_value_is_named(module, name):
+    (place,) = [row.place for row in table(getattr(module, name)()) if row.path == "weight"]
+    assert place.text.endswith("# made\n")
+
+
+def test_a_constant_is_the_last_that_can_have_made_an_array(module):
+    model = module.Late()
+    model.weight = module.nnx.Cache(module.jnp.ones(1))  # from outside, of a type that no line makes
+    (place,) = [row.place for row in table(model) if row.path == "weight"]
+    assert place.text.endswith("# made\n")
+
+
+def test_a_place_is_named_as_from_here_and_sorts_by_file_and_line(tmp_path):
+    here, elsewhere = Place(str(Path.cwd() / "a" / "net.py"), 12), Place(str(tmp_path / "net.py"), 2)
+    assert str(here) == f"{Path('a', 'net.py')}:12"
+    assert here.shown == str(Path("a", "net.py"))
+    assert str(elsewhere) == f"{tmp_path / 'net.py'}:2"
+    assert sorted([Place("b", 1), Place("a", 12), Place("a", 2)]) == [Place("a", 2), Place("a", 12), Place("b", 1)]
+    assert len({Place("a", 1), Place("a", 1)}) == 1
