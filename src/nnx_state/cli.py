@@ -180,8 +180,8 @@ def audit(
 
     nnx-state audit my_project.models:build --inputs my_project.models:example
 
-    What is not said here is taken from the table tool.nnx-state.audit in pyproject.toml: target, inputs, select, ignore,
-    baseline, optimizer, gradients, save, restore.
+    What is not said here is taken from the table tool.nnx-state.audit in pyproject.toml: target, inputs, select,
+    ignore, baseline, optimizer, gradients, save, restore.
     Exit codes: 0 nothing was found, 1 something was, 2 the model could not be audited.
     """
     from nnx_state.audit import verbs as audit_verbs  # what the other verbs need not wait for

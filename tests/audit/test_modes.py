@@ -31,7 +31,6 @@ CALLS = {
     "train=False": lambda model, x, train=True: model.called(x, not train),
     "training=False": lambda model, x, training=True: model.called(x, not training),
     "is_train=False": lambda model, x, is_train=True: model.called(x, not is_train),
-    "eval=True": lambda model, x, eval=False: model.called(x, eval),
     "eval_mode=True": lambda model, x, eval_mode=False: model.called(x, eval_mode),
     "is_eval=True": lambda model, x, is_eval=False: model.called(x, is_eval),
     "is_training=False": lambda model, x, is_training=True: model.called(x, not is_training),
@@ -158,7 +157,8 @@ def test_a_mode_that_is_handed_on_is_known_from_the_inputs():
     inputs = {"x": X, "train": True}
     assert audit(HandsOn(drops=True), inputs=inputs).findings == []
     (one,) = audit(HandsOn(drops=False), inputs=inputs).findings
-    assert one.rule == "mode-unheard" and "`train=False`" in one.what
+    assert one.rule == "mode-unheard"
+    assert "`train=False`" in one.what
 
 
 class Named(nnx.Module):

@@ -21,7 +21,6 @@ EVALUATES = {  # what each argument that tells a mode is in evaluation
     "deterministic": True,
     "use_running_average": True,
     "inference": True,
-    "eval": True,
     "eval_mode": True,
     "is_eval": True,
 }
