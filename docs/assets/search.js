@@ -87,6 +87,7 @@ const EXPLAINED = {
   "lessons/batch-stats/#what-moves-the-averages": ["running average", "running averages", "running mean"],
   "lessons/batch-stats/": ["nnx.view", "nnx.BatchStat", "nnx.BatchNorm", "BatchNorm", "batchnorm", "model.eval", "model.train", "eval mode"],
   "lessons/sharding/": ["shard model"],
+  "lessons/processes/": ["jax.distributed", "jax.distributed.initialize", "multi host", "several hosts", "several machines", "processes"],
   "lessons/multi-param/#a-value-without-a-wrapper": ["plain array is not saved"],
   "lessons/own-types/": ["nnx.variablelib", "exponential moving average", "exponential moving average weights", "EMA"],
   "lessons/own-types/#notes-on-one-variable": ["metadata", "metadata Variable"],

@@ -18,6 +18,7 @@ from .multi_param import MultiParam, multi_param_forward
 from .optimizer_state import carry_over, hyperparameter, param_mask
 from .own_types import EMA, EmaWeight
 from .precision import cast, dtypes, rounded_away
+from .processes import gathered, held_here, unequal_copies
 from .randomness import Noise, draws, reseed
 from .reading_writing import assign, replaced_variables, variable_types
 from .scan import Stack
@@ -65,7 +66,9 @@ __all__ = [
     "fates",
     "first_not_finite",
     "from_torch",
+    "gathered",
     "grouped_optimizer",
+    "held_here",
     "hidden_state",
     "hyperparameter",
     "kinds",
@@ -102,6 +105,7 @@ __all__ = [
     "snapshot",
     "train_step",
     "unchanged",
+    "unequal_copies",
     "variable_types",
     "written",
 ]

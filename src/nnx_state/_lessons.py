@@ -78,7 +78,8 @@ LESSONS = (
         "Where do the bytes of a training step go?",
         ("optimizer-state", "own-types", "checkpoints", "caches"),
     ),
-    Lesson("sharding", "Sharding", "What happens to each type on many devices and processes?", ("checkpoints",)),
+    Lesson("sharding", "Sharding", "What happens to each type on many devices?", ("checkpoints",)),
+    Lesson("processes", "Processes", "What does each of several processes hold of a model?", ("sharding",)),
     Lesson(
         "large-models",
         "Large models",

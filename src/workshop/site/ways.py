@@ -47,6 +47,7 @@ WAYS = (
             "testing",
             "memory",
             "sharding",
+            "processes",
             "large-models",
             "cost",
         ),
