@@ -61,6 +61,16 @@ class Kinds(nnx.Module):
             self.weight = nnx.Param(jnp.ones(1))  # made
 
 
+class Sized(nnx.Module):
+    def __init__(self, size=2):
+        if size == 1:
+            self.size = 1  # one
+        elif size == 2:
+            self.size = 2  # two
+        else:
+            self.size = "many"  # many
+
+
 class Late(nnx.Module):
     def __init__(self, is_there=True):
         self.weight = nnx.data(None)
@@ -84,6 +94,12 @@ def module(tmp_path, monkeypatch):
 def test_the_line_that_made_a_value_is_named(module, name):
     (place,) = [row.place for row in table(getattr(module, name)()) if row.path == "weight"]
     assert place.text.endswith("# made\n")
+
+
+@pytest.mark.parametrize(("size", "said"), [(1, "one"), (2, "two"), (3, "many")])
+def test_a_constant_has_the_line_that_says_it(module, size, said):
+    (place,) = [row.place for row in table(module.Sized(size)) if row.path == "size"]
+    assert place.text.endswith(f"# {said}\n")
 
 
 def test_a_constant_is_the_last_that_can_have_made_an_array(module):
