@@ -68,9 +68,8 @@ def _read(file: Path) -> Settings:
         if not isinstance(content, dict):
             raise RefusedError(f"{file}: {TABLE} has to be a table.")
     said = {name: _value(file, name, value) for name, value in content.items()}
-    for name, value in said.items():
-        if name == "baseline" or (isinstance(value, str) and ".py:" in value):
-            said[name] = str(file.parent / value)
+    if "baseline" in said:
+        said["baseline"] = str(file.parent / said["baseline"])
     return Settings(**said)
 
 

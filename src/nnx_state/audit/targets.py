@@ -101,14 +101,21 @@ def _module(place: str, target: str) -> ModuleType:
     if here not in sys.path:
         sys.path.insert(0, here)  # as `python -m` does
     try:
-        return _from_file(Path(place).resolve()) if place.endswith(".py") else importlib.import_module(place)
+        return from_file(_found(place)) if place.endswith(".py") else importlib.import_module(place)
     except (Exception, SystemExit) as error:
         hint = " A file of a package is named `package.module:callable`." if "relative import" in str(error) else ""
         raise RefusedError(f"{target} could not be imported: {type(error).__name__}: {error}.{hint}") from error
 
 
-@functools.cache  # a file that is named twice is one module: its classes are the same
-def _from_file(file: Path) -> ModuleType:
+def _found(place: str) -> Path:
+    """Return a file that is named from here, or else from where modules are found."""
+    places = [Path(folder, place) for folder in ("", *sys.path)]
+    return next((file for file in places if file.is_file()), places[0]).resolve()
+
+
+@functools.cache  # a file that is named twice in one audit is one module: its classes are the same
+def from_file(file: Path) -> ModuleType:
+    """Return the module that a file makes."""
     spec = importlib.util.spec_from_file_location(file.stem, file)
     if spec is None or spec.loader is None:
         raise ImportError(f"{file} is no Python file")

@@ -55,6 +55,7 @@ def _needed(needs: str, settings: Settings) -> str:
 def _report(settings: Settings) -> Report:
     """Audit the model that the settings name."""
     target, inputs = settings.target, settings.inputs
+    targets.from_file.cache_clear()  # each audit reads files as they are now
     with contextlib.redirect_stdout(sys.stderr):  # what the model's own code prints is no part of the report
         model = targets.model(target)
         arguments = targets.inputs(inputs) if inputs else None
