@@ -13,6 +13,7 @@ from nnx_state._paths import leaves
 
 __all__ = ["gathered", "held_here", "unequal_copies"]
 
+_DIGEST = hashlib.sha256().digest_size  # bytes
 Node = nnx.Pytree | nnx.State[Any, Any]
 
 
@@ -156,11 +157,12 @@ def _whole(array: jax.Array) -> Any:
 
 def _differ(array: jax.Array) -> bool:
     """Tell whether two devices that hold the same part of an array hold different numbers."""
-    own = [_digest(str(_part(shard.index, array)).encode()) for shard in array.addressable_shards]
-    held = [_digest(jax.device_get(shard.data).tobytes()) for shard in array.addressable_shards]
-    told = jnp.asarray([[*part, *block] for part, block in zip(own, held, strict=True)], jnp.uint8)
-    rows = multihost_utils.process_allgather(told).reshape(-1, told.shape[-1]).tolist()
-    return len({tuple(row) for row in rows}) > len({tuple(row[: len(own[0])]) for row in rows})
+    shards = [
+        (str(_part(shard.index, array)).encode(), jax.device_get(shard.data)) for shard in array.addressable_shards
+    ]
+    told = jnp.asarray([[*_digest(part), *_digest(block.tobytes())] for part, block in shards], jnp.uint8)
+    rows = multihost_utils.process_allgather(told, tiled=True).tolist()
+    return len(set(map(tuple, rows))) > len({tuple(row[:_DIGEST]) for row in rows})
 
 
 def _digest(content: bytes) -> bytes:

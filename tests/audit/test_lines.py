@@ -1,8 +1,5 @@
 """The line that made a value, in every way in which a class may assign it."""
 
-import importlib.util
-import sys
-
 import pytest
 
 from nnx_state.audit import table
@@ -109,14 +106,8 @@ LINES = {
 
 
 @pytest.fixture
-def module(tmp_path, monkeypatch):
-    file = tmp_path / "a_net.py"
-    file.write_text(SOURCE)
-    spec = importlib.util.spec_from_file_location("a_net", file)
-    made = importlib.util.module_from_spec(spec)
-    monkeypatch.setitem(sys.modules, "a_net", made)
-    spec.loader.exec_module(made)
-    return made
+def module(written):
+    return written("a_net", SOURCE)
 
 
 def test_each_line_is_the_one_that_made_the_value(module):

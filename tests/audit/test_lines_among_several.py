@@ -1,7 +1,5 @@
 """Of several lines that may have made a value, the one that is named."""
 
-import importlib.util
-import sys
 from pathlib import Path
 
 import pytest
@@ -80,14 +78,8 @@ class Late(nnx.Module):
 
 
 @pytest.fixture
-def module(tmp_path, monkeypatch):
-    file = tmp_path / "several.py"
-    file.write_text(SOURCE)
-    spec = importlib.util.spec_from_file_location("several", file)
-    made = importlib.util.module_from_spec(spec)
-    monkeypatch.setitem(sys.modules, "several", made)
-    spec.loader.exec_module(made)
-    return made
+def module(written):
+    return written("several", SOURCE)
 
 
 @pytest.mark.parametrize("name", ["Reset", "Setup", "Data", "Named", "Kinds"])

@@ -42,29 +42,27 @@ def modes(model: nnx.Module, inputs: Any = None) -> set[str]:
     return (EVALUATES.keys() | {UNKNOWN}) & (inspect.signature(model).parameters.keys() | handed_on)
 
 
-def evaluating(model: Any, inputs: Inputs) -> inspect.BoundArguments | None:
-    """Return the arguments of a call with those that tell its mode set to evaluation.
+def evaluating(model: Any, inputs: Inputs, names: set[str]) -> inspect.BoundArguments | None:
+    """Return the arguments of a call with those that tell its mode, which `modes` names, set to evaluation.
 
     Returns:
         None where one of them is no bool, or the call takes other arguments than its signature says.
     """
+    if UNKNOWN in names:
+        return None
     signature = inspect.signature(model)
     try:
         bound = signature.bind(**inputs) if isinstance(inputs, dict) else signature.bind(*inputs)
     except TypeError:
         return None
-    names = modes(model, inputs)
-    if UNKNOWN in names:
-        return None
-    told = {name: EVALUATES[name] for name in names}
-    handed_on = told.keys() - signature.parameters.keys()
-    given = [bound.arguments.get(name, signature.parameters[name].default) for name in told.keys() - handed_on]
+    own = names & signature.parameters.keys()
+    given = [bound.arguments.get(name, signature.parameters[name].default) for name in own]
     if not all(isinstance(value, bool | None) for value in given):
         return None
-    bound.arguments.update({name: value for name, value in told.items() if name not in handed_on})
-    if handed_on:
+    bound.arguments |= {name: EVALUATES[name] for name in own}
+    if handed_on := names - own:
         (rest,) = (one.name for one in signature.parameters.values() if one.kind is one.VAR_KEYWORD)
-        bound.arguments[rest] |= {name: told[name] for name in handed_on}
+        bound.arguments[rest] |= {name: EVALUATES[name] for name in handed_on}
     return bound
 
 

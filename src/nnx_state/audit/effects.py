@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 from inspect import BoundArguments
-from typing import Any
+from typing import Any, TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -16,6 +16,7 @@ from nnx_state.audit.table import Row, table
 from nnx_state.homes import kinds
 
 Arrays = list[numpy.ndarray[Any, Any]]
+Value = TypeVar("Value")
 PLAIN = (bool, int, float, str, type(None))
 
 
@@ -44,10 +45,10 @@ def effects(copy: nnx.Module, inputs: Inputs) -> Effects:
     with kept(copy) as changed:
         called(copy, inputs)
         after, later = _numbers(copy), _settings(copy)
-        both = {path: (arrays, after[path]) for path, arrays in before.items() if path in after}
-        wrote = _written(before, after)
-        pairs = {path: (value, later[path]) for path, value in settings.items() if path in later}
-        moved = {path: (_shown(old), _shown(new)) for path, (old, new) in pairs.items() if _differs(old, new)}
+        both = _both(before, after)
+        wrote = _written(both)
+        pairs = _both(settings, later).items()
+        moved = {path: (_shown(old), _shown(new)) for path, (old, new) in pairs if _differs(old, new)}
         new = after.keys() - before.keys()
         added = [row for row in table(copy) if row.home == "array" and row.path in new] if new else []
         spoilt = {path: _not_finite(pair[1]) for path, pair in both.items() if not _not_finite(pair[0])}
@@ -66,11 +67,15 @@ def written(copy: nnx.Module, inputs: Inputs | BoundArguments) -> dict[str, str]
     before = _numbers(copy)
     with kept(copy):
         called(copy, inputs)
-        return _written(before, _numbers(copy))
+        return _written(_both(before, _numbers(copy)))
 
 
-def _written(before: dict[str, Arrays], after: dict[str, Arrays]) -> dict[str, str]:
-    both = {path: (arrays, after[path]) for path, arrays in before.items() if path in after}
+def _both(before: dict[str, Value], after: dict[str, Value]) -> dict[str, tuple[Value, Value]]:
+    """Return what each path held before and holds after, where both are there."""
+    return {path: (value, after[path]) for path, value in before.items() if path in after}
+
+
+def _written(both: dict[str, tuple[Arrays, Arrays]]) -> dict[str, str]:
     return {path: _change(*pair) for path, pair in both.items() if not _is_same(*pair)}
 
 

@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
-from nnx_state.audit.calling import CallError, Inputs, called, copied, evaluating, kept, modes
+from nnx_state.audit.calling import EVALUATES, CallError, Inputs, called, copied, evaluating, kept, modes
 from nnx_state.audit.effects import written
 
 
@@ -33,21 +33,18 @@ def evaluation(model: nnx.Module, inputs: Inputs) -> Evaluation:
 
     Where arguments tell it, the attributes of the layers stay as they are.
     """
-    if not modes(model, inputs):
-        return _evaluated(copied(model, train=False), inputs)
-    if (bound := evaluating(model, inputs)) is None:
+    if not (names := modes(model, inputs)):
+        return _evaluated(copied(model, train=False), inputs, "")
+    if (bound := evaluating(model, inputs, names)) is None:
         return Evaluation()
+    told = ", ".join(f"{name}={EVALUATES[name]}" for name in sorted(names))
     try:
-        return _evaluated(nnx.clone(model, arrays=True), bound)
+        return _evaluated(nnx.clone(model, arrays=True), bound, told)
     except CallError:  # it cannot evaluate with these inputs
         return Evaluation()
 
 
-def _evaluated(copy: Any, inputs: Inputs | BoundArguments) -> Evaluation:
-    told = ""
-    if isinstance(inputs, BoundArguments):
-        said = inputs.arguments | inputs.kwargs
-        told = ", ".join(f"{name}={said[name]}" for name in sorted(modes(copy, inputs.kwargs)) if name in said)
+def _evaluated(copy: Any, inputs: Inputs | BoundArguments, told: str) -> Evaluation:
     wrote = written(copy, inputs)
     return Evaluation(told, wrote, _apart(copy, inputs) if wrote else 0.0)
 

@@ -97,14 +97,18 @@ def _made(target: str, maker: Any) -> Any:
 
 
 def _module(place: str, target: str) -> ModuleType:
-    here = str(Path.cwd())
-    if here not in sys.path:
-        sys.path.insert(0, here)  # as `python -m` does
+    search(Path.cwd())  # as `python -m` does
     try:
         return from_file(_found(place)) if place.endswith(".py") else importlib.import_module(place)
     except (Exception, SystemExit) as error:
         hint = " A file of a package is named `package.module:callable`." if "relative import" in str(error) else ""
         raise RefusedError(f"{target} could not be imported: {type(error).__name__}: {error}.{hint}") from error
+
+
+def search(folder: Path) -> None:
+    """Let modules and files be found in a folder."""
+    if str(folder) not in sys.path:
+        sys.path.insert(0, str(folder))
 
 
 def _found(place: str) -> Path:

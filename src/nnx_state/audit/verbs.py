@@ -28,7 +28,7 @@ def check(said: Settings, form: str, *, update: bool) -> Outcome:
     here = Path.cwd()
     settings = said.over(of_project(here))
     if file := project_file(here):
-        sys.path.insert(0, str(file.parent))  # what the project names is found from its folder
+        targets.search(file.parent)  # what the project names
     if not settings.target:
         raise RefusedError("Nothing was given to audit: write `nnx-state audit package.module:callable`.")
     for rule in said.select:

@@ -19,8 +19,9 @@ def _written_param(model: Model) -> Iterator[Found]:
     for row in model.variables(nnx.Param):
         if row.path in model.call.written and not MAKE_A_KERNEL & {*row.around}:
             share = model.step.decayed.get(row.path)
-            decay = f", and weight decay takes {shares(share)}" if share else ""
-            decay = decay if share or model.step.optimizer else ", and weight decay draws it to zero"
+            decay = "" if model.step.optimizer else ", and weight decay draws it to zero"
+            if share:
+                decay = f", and weight decay takes {shares(share)}"
             yield Found(
                 row,
                 f"a Param that one call in training changes {model.call.written[row.path]}: it moves twice in each "

@@ -30,9 +30,8 @@ def _same_stream(model: Model) -> Iterator[Found]:
         tag = row.metadata.get("tag")
         drawn = [jax.device_get(inside(array)).tobytes() for array in (*row.arrays, *count.arrays)]
         other = first.setdefault((tag, *drawn), row)
-        if other is not row and (_layer(row) in silent) == (
-            _layer(other) in silent
-        ):  # a teacher in eval mode is a copy
+        is_copy = (_layer(row) in silent) != (_layer(other) in silent)  # such as a teacher, in eval mode
+        if other is not row and not is_copy:
             yield Found(
                 row,
                 f"the stream `{tag}` has the key and the count of `{other.path}`: what both draw is the same, such as "
