@@ -62,7 +62,8 @@ class Report:
 def audit(
     model: nnx.Module,
     *,
-    inputs: Inputs | None = None,
+    inputs: tuple[Any, ...] | dict[str, Any] | None = None,
+    method: str = "__call__",
     optimizer: Any = None,
     gradients: Any = None,
     save: Any = None,
@@ -80,6 +81,7 @@ def audit(
     Args:
         model: The module.
         inputs: The positional arguments of a call, such as `(x,)`, or a dict of keyword arguments.
+        method: The method that is called with them, such as `"log_prob"`.
         optimizer: An `nnx.Optimizer`, or a function that takes the model and returns one.
         gradients: What the gradient is taken of: a filter, an `nnx.DiffState`, or the State that `nnx.grad` returned.
         save: Your `save(model, folder)`, or `save(model, optimizer, folder)`; `"orbax"` for Orbax alone.
@@ -115,7 +117,12 @@ def audit(
     arguments = {"inputs": inputs, "optimizer": optimizer, "gradients": gradients, saved: save}
     asked = _asked(select, ignore, {name for name, value in arguments.items() if value is not None})
     rows = table(model)
-    call = Call(_with_numbers(model, rows) if inputs is not None else model, inputs)
+    call = Call(model, None)
+    if inputs is not None:
+        given = {"kwargs": inputs} if isinstance(inputs, dict) else {"args": inputs}
+        call = Call(_with_numbers(model, rows), Inputs(method, **given))
+    elif method != "__call__":
+        raise TypeError(f"{method} is called with inputs, and none were given: add inputs=(…,).")
     step, trip = optimizing.Step(), saving.Trip()
     if optimizer is not None:
         step = optimizing.step(_with_numbers(model, rows), optimizer, gradients)

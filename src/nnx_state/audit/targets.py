@@ -12,7 +12,6 @@ from flax import nnx
 
 from nnx_state._outcome import RefusedError
 from nnx_state.audit import saving
-from nnx_state.audit.calling import Inputs
 
 HOW = "write `package.module:callable` or `file.py:callable`"
 OTHERS = {"linen": "Flax Linen", "equinox": "Equinox", "torch": "PyTorch"}
@@ -32,7 +31,7 @@ def model(target: str) -> nnx.Module:
     return found
 
 
-def inputs(target: str) -> Inputs:
+def inputs(target: str) -> tuple[Any, ...] | dict[str, Any]:
     """Return the arguments that a target names or makes: a tuple, a dict of keywords, or a single value.
 
     Raises:

@@ -64,6 +64,7 @@ def _report(settings: Settings) -> Report:
             return audit(
                 model,
                 inputs=arguments,
+                method=settings.method or "__call__",
                 optimizer=targets.optimizer(settings.optimizer) if settings.optimizer else None,
                 gradients=targets.plain(settings.gradients) if settings.gradients else None,
                 save=targets.plain(settings.save) if settings.save else None,

@@ -15,7 +15,7 @@ import jax.numpy as jnp
 from flax import nnx
 
 from nnx_state.audit import Row, table
-from nnx_state.audit.calling import modes
+from nnx_state.audit.calling import Inputs, modes
 from nnx_state.audit.rules.base import is_float
 from nnx_state.audit.rules.labels import WEIGHTS
 from workshop.zoo import commented
@@ -240,7 +240,7 @@ def _written_param(model: Any, _: Lines) -> Planted | None:
 @fault("eval-writes")
 def _eval_writes(model: Any, _: Lines) -> Planted | None:
     base: Any = type(model)
-    if modes(model):
+    if modes(model, Inputs("__call__")):
         return None  # `model.eval()` alone does not say that it evaluates
 
     class Averaged(base):  # type: ignore[misc]

@@ -112,8 +112,8 @@ def with_article(noun: str) -> str:
 
 
 def named(paths: Iterable[str]) -> str:
-    """Name some paths for a sentence, in order, and count the rest."""
-    names = sorted(paths)
+    """Name the first of some paths for a sentence, and count the rest."""
+    names = list(paths)
     rest = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
     return ", ".join(f"`{name}`" for name in names[:SHOWN]) + rest
 

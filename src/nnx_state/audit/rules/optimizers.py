@@ -45,7 +45,7 @@ def _wrt_differs(model: Model) -> Iterator[Found]:
     if filtered and step.gradients is not None and (missing := step.trained - step.gradients):
         yield Found(
             filtered,
-            f"a filter that matches {len(step.trained)} leaves, of which {named(missing)} "
+            f"a filter that matches {len(step.trained)} leaves, of which {named(sorted(missing))} "
             f"{'gets' if len(missing) == 1 else 'get'} no gradient: the first update {_told(step)}.",
             "one filter for both: `nnx.grad(loss, argnums=nnx.DiffState(0, optimizer.wrt))`.",
         )
@@ -59,8 +59,8 @@ def _unused_gradient(model: Model) -> Iterator[Found]:
         nbytes = sum(row.nbytes for row in model.rows if row.path in unused)
         yield Found(
             filtered,
-            f"a filter that leaves out {named(unused)}, for which a gradient is computed in each step: {nbytes} bytes "
-            "that no update reads.",
+            f"a filter that leaves out {named(sorted(unused))}, for which a gradient is computed in each step: "
+            f"{nbytes} bytes that no update reads.",
             "`nnx.grad(loss, argnums=nnx.DiffState(0, optimizer.wrt))`, which computes what the optimizer uses.",
         )
 
