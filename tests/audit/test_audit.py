@@ -7,6 +7,7 @@ from pathlib import Path
 
 import jax
 import jax.numpy as jnp
+import numpy
 import optax
 import pytest
 from flax import nnx
@@ -331,3 +332,39 @@ def test_rules_that_lack_what_they_need_are_not_counted():
     assert (report.rules, str(report)) == (["integer-param"], "Nothing found: 1 value, 1 rule.")
     with pytest.raises(ValueError, match="The rule written-param needs inputs, which the audit was not given"):
         audit(model, select=["written-param"])
+
+
+class Odd(nnx.Module):
+    """A model with what a Variable may hold besides an array, and arrays in a tuple."""
+
+    def __init__(self):
+        self.pair = nnx.data((jnp.ones(2), jnp.zeros(3)))
+        self.whole, self.half, self.flag = nnx.Variable(3), nnx.Variable(2.5), nnx.Variable(True)
+        self.table, self.grid = nnx.Variable(numpy.arange(3)), numpy.ones(2)
+        self.nothing, self.empty = nnx.Variable(None), nnx.Variable({})
+        self.tree = nnx.Param({"a": jnp.ones(2), "b": 3})
+
+    def __call__(self, x):
+        return x * self.pair[0] * self.tree["a"]
+
+
+@pytest.mark.parametrize("wrt", [nnx.Param, ...])
+def test_odd_values_are_called_trained_and_saved(wrt):
+    kept = {}
+    report = audit(
+        Odd(),
+        inputs=(jnp.ones(2),),
+        optimizer=lambda model: nnx.Optimizer(model, optax.adamw(0.1), wrt=wrt),
+        save=lambda model, optimizer, folder: kept.update(run=nnx.clone((model, optimizer))),
+        restore=lambda model, optimizer, folder: kept["run"],
+    )
+    assert report.findings == []
+    with pytest.raises(ValueError, match="restore returns a State that does not fit the model: ValueError: Cannot set"):
+        audit(Odd(), save=lambda model, folder: None, restore=lambda folder: nnx.state(Odd()))
+
+
+def test_a_value_that_is_none_of_jax_is_named():
+    model = nnx.Dict(name=nnx.Variable("word"))
+    assert audit(model).findings == []
+    with pytest.raises(ValueError, match="`name` holds a str, which is no value of JAX"):
+        audit(model, inputs=())

@@ -162,6 +162,13 @@ def _with_numbers(model: nnx.Module, rows: list[Row]) -> nnx.Module:
         raise ValueError(
             "An abstract model cannot be called, trained or saved: audit it alone, or make its numbers first."
         )
+    for row in rows:
+        for leaf in jax.tree.leaves(row.held) if isinstance(row.held, nnx.Variable) else ():
+            if not hasattr(leaf, "dtype") and not isinstance(leaf, bool | int | float | complex):
+                raise ValueError(
+                    f"`{row.path}` holds a {type(leaf).__name__}, which is no value of JAX, so that this model cannot "
+                    "be called, trained or saved: make it a plain attribute, and no Variable."
+                )
     return model
 
 

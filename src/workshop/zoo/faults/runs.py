@@ -115,9 +115,10 @@ def _saved_without(row: Row) -> dict[str, Any]:
     kept: dict[str, Any] = {}
 
     def save(model: nnx.Module, folder: str) -> None:
-        kept[folder] = nnx.clone(nnx.state(model, nnx.Not(_only(row.path))))
+        kept[folder] = nnx.split(nnx.clone(model), _only(row.path), ...)
 
-    def restore(model: nnx.Module, folder: str) -> None:
-        nnx.update(model, kept[folder])
+    def restore(model: nnx.Module, folder: str) -> Any:
+        parts: Any = nnx.split(model, _only(row.path), ...)
+        return nnx.merge(*parts[:2], kept[folder][2])  # a tuple could not be updated
 
     return {"save": save, "restore": restore}
