@@ -161,7 +161,9 @@ def audit(
     target: Annotated[
         str, typer.Argument(metavar="[TARGET]", help="The model: package.module:callable, or file.py:callable.")
     ] = "",
-    inputs: Annotated[str, typer.Option(metavar="TARGET", help="What it is called with: a tuple, or a function.")] = "",
+    inputs: Annotated[
+        str, typer.Option(metavar="TARGET", help="What it is called with: a tuple, a function, or shapes.")
+    ] = "",
     method: Annotated[str, typer.Option(metavar="NAME", help="The method that is called; __call__ by default.")] = "",
     optimizer: Annotated[str, typer.Option(metavar="TARGET", help="An optimizer, or model -> optimizer.")] = "",
     gradients: Annotated[str, typer.Option(metavar="TARGET", help="The filter of the gradient.")] = "",

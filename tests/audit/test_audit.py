@@ -268,6 +268,12 @@ def test_a_method_is_called_in_place_of_the_model():
     assert [(one.rule, one.path) for one in drawn.findings] == [("unused-param", "spread"), ("unused-param", "asked")]
 
 
+def test_a_shape_stands_for_an_array():
+    shapes = {"x": jax.ShapeDtypeStruct((3, 2), jnp.float32), "train": True}
+    report = audit(Density(), inputs=shapes, method="log_prob", select=["written-param", "eval-writes"])
+    assert [(one.rule, one.path) for one in report.findings] == [("written-param", "asked")]
+
+
 def test_what_cannot_be_called_is_said():
     with pytest.raises(CallError, match="Density has no method prob: name the one to call"):
         audit(Density(), inputs=(jnp.ones(2),), method="prob")

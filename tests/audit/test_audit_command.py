@@ -79,7 +79,7 @@ def test_a_run_finds_more_and_a_choice_of_rules_less(run):
     assert [one["rule"] for one in json.loads(done.stdout)["findings"]] == ["integer-param", "static-written"]
     chosen = run("net:made", "--inputs", "net:x", "--ignore", "integer-param", "--ignore", "static-written")
     assert (chosen.returncode, chosen.stdout.split(":")[0]) == (0, "Nothing found")
-    assert run("net:right", "--inputs", "net:x").returncode == 0
+    assert run("net:right", "--inputs", "float32[1, 2]").returncode == 0
     assert run("net:made", "--select", "same-array").returncode == 0
 
 
@@ -125,6 +125,7 @@ def test_rules_are_listed_and_explained(run):
         (["net:made", "--inputs", "net:wrong"], "net:made raises when it is called with net:wrong: TypeError"),
         (["net:made", "--inputs", "net:wrong"], "Without `--inputs`, its values are read, and nothing is called."),
         (["net:made", "--inputs", "net:x", "--method", "go"], "its class Net has no method go: name the one to call"),
+        (["net:made", "--inputs", "float3[2]"], "float3[2]: there is no dtype float3; write a shape as in"),
         (["net:made", "--select", "typo"], "There is no rule typo"),
         (["--explain", "typo"], "There is no rule typo"),
     ],

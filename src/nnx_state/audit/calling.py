@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 from flax import nnx
 
 from nnx_state._hidden import walk
@@ -51,6 +52,15 @@ class Inputs:
         """Return the same call with each leaf of its arguments changed."""
         args, kwargs = jax.tree.map(change, (self.args, self.kwargs))
         return Inputs(self.method, args, kwargs)
+
+
+def filled(value: Any) -> Any:
+    """Return an array for a shape: floats between 0 and 1, and otherwise zeros; what is no shape stays."""
+    if not isinstance(value, jax.ShapeDtypeStruct):
+        return value
+    if jnp.issubdtype(value.dtype, jnp.floating):
+        return jax.random.uniform(jax.random.key(0), value.shape, value.dtype)
+    return jnp.zeros(value.shape, value.dtype)
 
 
 def modes(model: nnx.Module, inputs: Inputs) -> set[str]:

@@ -9,7 +9,7 @@ import jax
 from flax import nnx
 
 from nnx_state.audit import optimizing, sarif, saving
-from nnx_state.audit.calling import Inputs
+from nnx_state.audit.calling import Inputs, filled
 from nnx_state.audit.findings import Finding, counted, told
 from nnx_state.audit.ignores import Ignores
 from nnx_state.audit.lines import Place
@@ -80,7 +80,8 @@ def audit(
 
     Args:
         model: The module.
-        inputs: The positional arguments of a call, such as `(x,)`, or a dict of keyword arguments.
+        inputs: The positional arguments of a call, such as `(x,)`, or a dict of keyword arguments; an array may be
+            given by its shape and dtype, as a `jax.ShapeDtypeStruct`.
         method: The method that is called with them, such as `"log_prob"`.
         optimizer: An `nnx.Optimizer`, or a function that takes the model and returns one.
         gradients: What the gradient is taken of: a filter, an `nnx.DiffState`, or the State that `nnx.grad` returned.
@@ -119,8 +120,8 @@ def audit(
     rows = table(model)
     call = Call(model, None)
     if inputs is not None:
-        given = {"kwargs": inputs} if isinstance(inputs, dict) else {"args": inputs}
-        call = Call(_with_numbers(model, rows), Inputs(method, **given))
+        args, kwargs = jax.tree.map(filled, ((), inputs) if isinstance(inputs, dict) else (inputs, {}))
+        call = Call(_with_numbers(model, rows), Inputs(method, args, kwargs))
     elif method != "__call__":
         raise TypeError(f"{method} is called with inputs, and none were given: add inputs=(…,).")
     step, trip = optimizing.Step(), saving.Trip()
