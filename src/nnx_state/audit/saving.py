@@ -1,10 +1,12 @@
 """Save a copy of a model, restore it into another copy, and see what did not come back."""
 
+import contextlib
 import inspect
 import logging
 import math
 import tempfile
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,6 +21,7 @@ from nnx_state._paths import leaves
 from nnx_state._specs import described
 
 ORBAX = "orbax"  # the name of a plain round trip with Orbax, in place of a function
+PATIENCE = 5.0  # seconds for a thread that a save has left
 Function = Callable[..., Any]
 Nodes = dict[str, Any]
 Optimizer = nnx.Optimizer[Any]
@@ -75,7 +78,7 @@ def _own(run: Nodes, save: Function, restore: Function) -> Trip:
     """Save a copy of a run whose numbers are all changed, restore it into another copy, and compare bit by bit."""
     saved, target = _changed(run), nnx.clone(run, arrays=True)
     before, wanted = _leaves(run), _leaves(saved)
-    with _folder() as folder:
+    with _folder() as folder, _settled():
         _call("save", save, saved, folder)
         returned = _call("restore", restore, target, folder)
     back = _leaves(_restored(target, returned))
@@ -117,20 +120,36 @@ def _plain(run: Nodes) -> Trip:
 def _through_orbax(tree: dict[str, Any]) -> Any:
     import orbax.checkpoint as ocp  # it takes half as long to import as all of NNX
 
-    log = logging.getLogger("absl")
-    was_disabled, log.disabled = log.disabled, True  # its threads tell there what a save raises here
-    try:
-        with _folder() as folder, ocp.StandardCheckpointer() as orbax:
-            orbax.save(f"{folder}/saved", tree)
-            orbax.wait_until_finished()
-            return orbax.restore(f"{folder}/saved", tree)
-    finally:
-        log.disabled = was_disabled
+    with _folder() as folder, ocp.StandardCheckpointer() as orbax, _settled():
+        orbax.save(f"{folder}/saved", tree)
+        orbax.wait_until_finished()
+        return orbax.restore(f"{folder}/saved", tree)
 
 
 def _folder() -> tempfile.TemporaryDirectory[str]:
-    """Return a folder for a checkpoint; after a save that raised, a thread of Orbax may still write while it goes."""
+    """Return a folder for a checkpoint; after a save that raised, something may still write while it goes."""
     return tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
+
+
+@contextlib.contextmanager
+def _settled() -> Iterator[None]:
+    """Let a save that raises come to its end before the folder goes, and before its checkpointer is closed.
+
+    Orbax leaves threads that make the folder yet, and that tell in its log what raised; where they find it closed,
+    others wait for them, and Python waits for those when it ends.
+    """
+    log = logging.getLogger("absl")
+    was_disabled, log.disabled = log.disabled, True
+    known = set(threading.enumerate())
+    try:
+        yield
+    except Exception:
+        for thread in set(threading.enumerate()) - known:
+            if type(thread) is not threading.Thread:  # those of a pool wait for more to do
+                threading.Thread.join(thread, PATIENCE)  # a join of Orbax's own would raise again
+        raise
+    finally:
+        log.disabled = was_disabled
 
 
 def _corner(array: Any) -> Any:
