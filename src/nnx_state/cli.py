@@ -166,11 +166,14 @@ def audit(
     ] = "",
     method: Annotated[str, typer.Option(metavar="NAME", help="The method that is called; __call__ by default.")] = "",
     optimizer: Annotated[str, typer.Option(metavar="TARGET", help="An optimizer, or model -> optimizer.")] = "",
-    gradients: Annotated[str, typer.Option(metavar="TARGET", help="The filter of the gradient.")] = "",
+    gradients: Annotated[
+        str, typer.Option(metavar="TARGET", help="What the gradient is of, such as flax.nnx:Param.")
+    ] = "",
     save: Annotated[str, typer.Option(metavar="TARGET", help="Your save(model, folder), or orbax.")] = "",
     restore: Annotated[str, typer.Option(metavar="TARGET", help="Your restore(model, folder).")] = "",
     select: Annotated[list[str] | None, typer.Option(metavar="RULE", help="Ask this rule alone; repeat it.")] = None,
     ignore: Annotated[list[str] | None, typer.Option(metavar="RULE", help="Leave this rule out; repeat it.")] = None,
+    notes: Annotated[bool, typer.Option("--notes", help="Ask the rules that cannot be sure, too.")] = False,
     baseline: Annotated[str, typer.Option(metavar="FILE", help="Tell what this file does not record.")] = "",
     update: Annotated[bool, typer.Option("--update-baseline", help="Record what is found in the baseline.")] = False,
     list_rules: Annotated[bool, typer.Option("--list-rules", help="Show what is looked for.")] = False,
@@ -184,7 +187,7 @@ def audit(
     nnx-state audit my_project.models:build --inputs my_project.models:example
 
     What is not said here is taken from the table tool.nnx-state.audit in pyproject.toml: target, inputs, method,
-    select, ignore, baseline, optimizer, gradients, save, restore.
+    select, ignore, notes, baseline, optimizer, gradients, save, restore.
     Exit codes: 0 nothing was found, 1 something was, 2 the model could not be audited.
     """
     from nnx_state.audit import verbs as audit_verbs  # what the other verbs need not wait for
@@ -196,7 +199,7 @@ def audit(
     if rule:
         _say(audit_verbs.explain(rule), shown)
     rules = tuple(select or ()), tuple(ignore or ())
-    said = Settings(target, inputs, method, *rules, baseline, optimizer, gradients, save, restore)
+    said = Settings(target, inputs, method, *rules, notes, baseline, optimizer, gradients, save, restore)
     _say(audit_verbs.check(said, form, update=update), shown)
 
 

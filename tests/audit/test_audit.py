@@ -17,6 +17,7 @@ from nnx_state.audit import audit, table
 from nnx_state.audit.calling import CallError
 from nnx_state.audit.findings import by_cause
 from nnx_state.audit.rules import NOTE, RULES
+from nnx_state.audit.rules.base import shares
 
 PAGES = Path(__file__).parents[2] / "docs/audit"
 
@@ -236,7 +237,7 @@ class Told(nnx.Module):
 
 def test_inputs_may_be_keywords_and_a_mode_may_be_an_argument():
     assert audit(Told(nnx.Rngs(0)), inputs={"x": jnp.ones((2, 3)), "train": True}).findings == []
-    with pytest.raises(CallError, match="its class Dict has no method __call__: name the one to call"):
+    with pytest.raises(CallError, match="its class Dict has no method __call__"):
         audit(nnx.Dict(a=nnx.Param(jnp.ones(1))), inputs=())
 
 
@@ -275,10 +276,34 @@ def test_a_shape_stands_for_an_array():
 
 
 def test_what_cannot_be_called_is_said():
-    with pytest.raises(CallError, match="Density has no method prob: name the one to call"):
+    with pytest.raises(CallError, match="Density has no method prob: name the one to call, such as log_prob, sample"):
         audit(Density(), inputs=(jnp.ones(2),), method="prob")
-    with pytest.raises(TypeError, match=r"log_prob is called with inputs, and none were given: add inputs="):
+    with pytest.raises(TypeError, match="log_prob is called with inputs, and none were given: give some"):
         audit(Density(), method="log_prob")
+
+
+class Fixed(nnx.Module):
+    """A model whose call tells a norm its mode, which `model.eval()` then does not change."""
+
+    def __init__(self):
+        self.norm = nnx.BatchNorm(2, rngs=nnx.Rngs(0))
+
+    def __call__(self, x):
+        return self.norm(x, use_running_average=False)
+
+
+def test_a_norm_that_its_call_tells_to_train_is_advised_so():
+    findings = audit(Fixed(), inputs=(jnp.ones((3, 2)),)).findings
+    assert [(one.rule, one.path) for one in findings] == [("eval-writes", "norm.mean"), ("eval-writes", "norm.var")]
+    assert findings[0].write == "no `use_running_average=False` in that call."
+
+
+@pytest.mark.parametrize(
+    ("share", "said"),
+    [(1e-7, "1e-07 of it, and a thousand steps 0.01%"), (0.01, "0.01 of it, and a thousand steps 100%")],
+)
+def test_what_a_decay_takes_is_never_nothing(share, said):
+    assert shares(share) == said
 
 
 def test_what_is_not_finite_is_advised_by_its_type():

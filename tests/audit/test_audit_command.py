@@ -122,9 +122,11 @@ def test_rules_are_listed_and_explained(run):
         (["net:Nothing"], "net has no Nothing"),
         (["net:wants"], "net:wants could not be called: TypeError"),
         (["net:NotOfNNX"], "net:NotOfNNX is an object of NotOfNNX: the audit reads an nnx.Module"),
-        (["net:made", "--inputs", "net:wrong"], "net:made raises when it is called with net:wrong: TypeError"),
-        (["net:made", "--inputs", "net:wrong"], "Without `--inputs`, its values are read, and nothing is called."),
-        (["net:made", "--inputs", "net:x", "--method", "go"], "its class Net has no method go: name the one to call"),
+        (["net:made", "--inputs", "net:wrong"], "net:made could not be called with net:wrong: TypeError"),
+        (["net:made", "--inputs", "net:wrong"], "So the rules of a call were not asked."),
+        (["net:made", "--inputs", "net:x", "--method", "go"], "its class Net has no method go."),
+        (["net:made", "--inputs", "4"], "4 says no inputs: write `package.module:callable`"),
+        (["net:made", "--method", "go"], "go is called with inputs, and none were given: give some, or `()`"),
         (["net:made", "--inputs", "float3[2]"], "float3[2]: there is no dtype float3; write a shape as in"),
         (["net:made", "--select", "typo"], "There is no rule typo"),
         (["--explain", "typo"], "There is no rule typo"),
@@ -134,6 +136,7 @@ def test_what_cannot_be_audited_is_said_in_one_line(run, arguments, said):
     done = run(*arguments)
     assert done.returncode == 2
     assert said in done.stderr
+    assert ("[integer-param]" in done.stdout) == ("So the rules of a call were not asked." in done.stderr)
     assert "Traceback" not in done.stderr
 
 
@@ -193,7 +196,8 @@ def test_what_a_save_or_a_rule_needs_is_said(own):
     assert told.returncode == 2
     assert "save takes 3 arguments" in told.stderr
     assert "the optimizer too" in told.stderr
-    assert "Without `--save` and `--restore`, all other rules are asked." in told.stderr
+    assert "So the rules of a save were not asked. They call `save(model, folder)`" in told.stderr
+    assert "Nothing found" in told.stdout
     told = own("own.py:Net", "--select", "key-reuse")
     assert told.returncode == 2
     assert "The rule key-reuse needs --inputs" in told.stderr

@@ -115,6 +115,12 @@ def test_a_counter_that_is_a_param_is_found_once_and_its_decay_is_measured():
     assert one.what.endswith("and weight decay draws it to zero.")
 
 
+@pytest.mark.parametrize("gradients", [lambda model, x: model, lambda _: True, 3], ids=["model", "one", "3"])
+def test_gradients_that_are_no_filter_are_refused(gradients):
+    with pytest.raises(TypeError, match=r"gradients must be the filter of the gradient, an nnx\.DiffState, or the S"):
+        audit(Net(nnx.Rngs(0)), optimizer=made(optax.sgd(0.1)), gradients=gradients)
+
+
 def test_an_average_of_weights_that_decays_is_told_where_nothing_uses_it():
     model = Net(nnx.Rngs(0))
     model.average = nnx.Param(jnp.ones(3))

@@ -224,6 +224,15 @@ def test_the_workflow_of_the_page_writes_what_it_uploads(project):
     assert [one["ruleId"] for one in log["runs"][0]["results"]] == ["integer-param", "plain-weight"]
 
 
+def test_notes_are_asked_where_the_project_says_so(project):
+    (project / f"{NAME}.py").write_text(SOURCE + "        self.counts = nnx.BatchStat(jnp.array(0))\n")
+    (project / "pyproject.toml").write_text("[tool.nnx-state.audit]\nnotes = true\n")
+    assert "other-role" in rules(found(target=TARGET))
+    (project / "pyproject.toml").write_text("[tool.nnx-state.audit]\nnotes = 1\n")
+    with pytest.raises(RefusedError, match=r"notes of \[tool\.nnx-state\.audit\] is 1: write true or false"):
+        found(target=TARGET)
+
+
 def test_the_fixture_raises_with_the_findings_and_knows_the_project(pytester):
     pytester.makeconftest("pytest_plugins = ['nnx_state.audit.fixture']")
     pytester.makepyprojecttoml("[tool.nnx-state.audit]\nignore = ['plain-weight']\n")

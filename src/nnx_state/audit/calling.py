@@ -119,7 +119,10 @@ def called(model: Any, inputs: Inputs) -> Any:
 def _method(model: Any, inputs: Inputs) -> Callable[..., Any]:
     method = getattr(model, inputs.method, None)
     if not callable(method):
-        raise CallError(f"its class {type(model).__name__} has no method {inputs.method}: name the one to call.")
+        own = [name for name in dir(type(model)) if not name.startswith("_") and not hasattr(nnx.Module, name)]
+        others = [name for name in own if callable(getattr(type(model), name))]
+        hint = f": name the one to call, such as {', '.join(others[:5])}" if others else ""
+        raise CallError(f"its class {type(model).__name__} has no method {inputs.method}{hint}.")
     return method  # type: ignore[no-any-return]
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy
 import optax
 from flax import nnx
 from flax.nnx import filterlib
@@ -145,12 +146,16 @@ def _with_gradient(model: nnx.Module, gradients: Any) -> set[str]:
         return {path for path, _ in leaves(gradients)}
     wanted = gradients.filter if isinstance(gradients, nnx.DiffState) else gradients
     try:
-        filterlib.to_predicate(wanted)
-    except (TypeError, ValueError):
+        matches = filterlib.to_predicate(wanted)
+        told = [matches(path, leaf) for path, leaf in nnx.to_flat_state(nnx.state(model))]
+        is_filter = all(isinstance(one, bool | numpy.bool) for one in told)
+    except Exception:  # another function may raise anything
+        is_filter = False
+    if not is_filter:
         raise TypeError(
             f"gradients must be the filter of the gradient, an nnx.DiffState, or the State that nnx.grad returned, got "
             f"{type(wanted).__name__}: write gradients=nnx.Param."
-        ) from None
+        )
     return {path for path, _ in leaves(nnx.state(model, wanted))}
 
 

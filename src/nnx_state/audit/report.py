@@ -70,6 +70,7 @@ def audit(
     restore: Any = None,
     select: Iterable[str] | None = None,
     ignore: Iterable[str] = (),
+    notes: bool = False,
 ) -> Report:
     """Ask a model what the lessons ask, and report what is not right, with the line that made it.
 
@@ -89,6 +90,7 @@ def audit(
         restore: Your `restore(model, folder)`, likewise, or `restore(folder)`.
         select: The ids of the rules to ask; by default all but those whose severity is note.
         ignore: The ids of rules to leave out.
+        notes: Whether the rules that cannot be sure, those of that severity, are asked by default too.
 
     Returns:
         A report that prints its findings.
@@ -116,14 +118,16 @@ def audit(
     """
     saved = saving.ORBAX if save == saving.ORBAX else "save"
     arguments = {"inputs": inputs, "optimizer": optimizer, "gradients": gradients, saved: save}
-    asked = _asked(select, ignore, {name for name, value in arguments.items() if value is not None})
+    given = {name for name, value in arguments.items() if value is not None}
+    chosen = [name for name, rule in RULES.items() if notes or rule.severity != NOTE] if select is None else select
+    asked = _asked(list(chosen), list(ignore), given)
     rows = table(model)
     call = Call(model, None)
     if inputs is not None:
         args, kwargs = jax.tree.map(filled, ((), inputs) if isinstance(inputs, dict) else (inputs, {}))
         call = Call(_with_numbers(model, rows), Inputs(method, args, kwargs))
     elif method != "__call__":
-        raise TypeError(f"{method} is called with inputs, and none were given: add inputs=(…,).")
+        raise TypeError(f"{method} is called with inputs, and none were given: give some, or `()` where it takes none.")
     step, trip = optimizing.Step(), saving.Trip()
     if optimizer is not None:
         step = optimizing.step(_with_numbers(model, rows), optimizer, gradients)
@@ -143,10 +147,8 @@ def audit(
     return Report(sorted(findings, key=_order), rows, asked)
 
 
-def _asked(select: Iterable[str] | None, ignore: Iterable[str], given: set[str]) -> list[str]:
+def _asked(chosen: list[str], ignored: list[str], given: set[str]) -> list[str]:
     """Return the rules to ask: of those that were chosen, the ones that have what they need."""
-    ignored = list(ignore)
-    chosen = [name for name, rule in RULES.items() if rule.severity != NOTE] if select is None else list(select)
     if unknown := sorted({*chosen, *ignored} - set(RULES)):
         raise ValueError(f"There is no rule {unknown[0]}: choose among {', '.join(RULES)}.")
     able = [name for name in chosen if RULES[name].needs in {"", *given}]

@@ -20,6 +20,7 @@ class Settings:
         method: the name of the method that is called with them.
         select: the ids of the rules to ask.
         ignore: those to leave out.
+        notes: whether the rules that cannot be sure are asked too, where none is selected.
         baseline: the file of the findings that are known already; relative to the file that names it.
         optimizer: the optimizer, or a function that makes one of the model.
         gradients: the filter of the gradient.
@@ -32,6 +33,7 @@ class Settings:
     method: str = ""
     select: tuple[str, ...] = ()
     ignore: tuple[str, ...] = ()
+    notes: bool = False
     baseline: str = ""
     optimizer: str = ""
     gradients: str = ""
@@ -80,6 +82,10 @@ def _value(file: Path, name: str, value: Any) -> Any:
     known = {field.name: field.default for field in dataclasses.fields(Settings)}
     if name not in known:
         raise RefusedError(f"{file}: {TABLE} has no setting {name}: choose among {', '.join(known)}.")
+    if isinstance(known[name], bool):
+        if not isinstance(value, bool):
+            raise RefusedError(f"{file}: {name} of {TABLE} is {value!r}: write true or false.")
+        return value
     if isinstance(known[name], str):
         if not isinstance(value, str):
             raise RefusedError(f"{file}: {name} of {TABLE} is {value!r}: write a text.")

@@ -38,14 +38,18 @@ def model(target: str) -> nnx.Module:
 def inputs(target: str) -> tuple[Any, ...] | dict[str, Any]:
     """Return the arguments that a target names or makes, or whose shapes it says, such as `float32[4, 3] int32[4]`.
 
+    None at all are said by `()`.
+
     Returns:
         A tuple, or a dict of keywords; of shapes, arrays without numbers.
 
     Raises:
         RefusedError: If it cannot be loaded or made; the message says why.
     """
-    if SHAPED.search(target) and not SHAPED.sub("", target).strip(" ,"):
+    if not SHAPED.sub("", target).strip(" ,()"):
         return tuple(_shaped(target, *said) for said in SHAPED.findall(target))
+    if ":" not in target:
+        raise RefusedError(f"{target} says no inputs: {HOW}, or shapes such as `float32[4, 3]`, or `()` for none.")
     found = _value(target)
     return found if isinstance(found, tuple | dict) else (found,)
 

@@ -6,13 +6,19 @@ import sys
 from pathlib import Path
 
 from nnx_state import _addresses, _pages
-from nnx_state._outcome import DONE, NOT_YET, Outcome, RefusedError
+from nnx_state._outcome import COULD_NOT_RUN, DONE, NOT_YET, Outcome, RefusedError
 from nnx_state.audit import baseline, sarif, saving, targets
 from nnx_state.audit.calling import CallError
 from nnx_state.audit.findings import Finding, by_cause, counted, others
 from nnx_state.audit.report import Report, audit
 from nnx_state.audit.rules import NOTE, RULES
 from nnx_state.audit.settings import Settings, of_project, project_file
+
+CALLS_NOTHING = "So the rules of a call were not asked."
+SAVES_NOTHING = (
+    "So the rules of a save were not asked. They call `save(model, folder)`, or `save(model, optimizer, folder)` with "
+    "an optimizer: wrap a function that takes its arguments in another order."
+)
 
 
 def check(said: Settings, form: str, *, update: bool) -> Outcome:
@@ -37,7 +43,17 @@ def check(said: Settings, form: str, *, update: bool) -> Outcome:
             raise RefusedError(f"The rule {rule} needs {needed}: say it too, or in pyproject.toml.")
     if update and not settings.baseline:
         raise RefusedError("There is no baseline to update: name its file with `--baseline`.")
-    report = _report(settings)
+    report, unsaid = _report(settings)
+    if unsaid and update:
+        raise RefusedError(unsaid)
+    told = _compared(settings, report, form, update=update)
+    if unsaid:
+        print(unsaid, file=sys.stderr)
+    return dataclasses.replace(told, code=COULD_NOT_RUN) if unsaid else told
+
+
+def _compared(settings: Settings, report: Report, form: str, *, update: bool) -> Outcome:
+    """Record a report in the baseline, or tell what the baseline does not record."""
     if update:
         return _recorded(settings, report)
     if not settings.baseline:
@@ -53,8 +69,24 @@ def _needed(needs: str, settings: Settings) -> str:
     return f"--{needs}" if needs and not getattr(settings, needs) else ""
 
 
-def _report(settings: Settings) -> Report:
-    """Audit the model that the settings name."""
+def _report(settings: Settings) -> tuple[Report, str]:
+    """Audit the model that the settings name, and say what could not be asked: where a call or a save raises."""
+    try:
+        return _audited(settings), ""
+    except saving.SaveError as error:
+        rest = dataclasses.replace(settings, save="", restore="")
+        said = f"{error}.\n{SAVES_NOTHING}"
+    except CallError as error:
+        rest = dataclasses.replace(settings, inputs="", method="")
+        said = f"{settings.target} could not be called with {settings.inputs}: {error}\n{CALLS_NOTHING}"
+    try:
+        report, more = _report(rest)
+    except RefusedError:  # such as a rule that needs what has failed
+        raise RefusedError(said) from None
+    return report, "\n".join(filter(None, (said, more)))
+
+
+def _audited(settings: Settings) -> Report:
     target, inputs = settings.target, settings.inputs
     targets.from_file.cache_clear()  # each audit reads files as they are now
     with contextlib.redirect_stdout(sys.stderr):  # what the model's own code prints is no part of the report
@@ -71,16 +103,12 @@ def _report(settings: Settings) -> Report:
                 restore=targets.plain(settings.restore) if settings.restore else None,
                 select=settings.select or None,
                 ignore=settings.ignore,
+                notes=settings.notes,
             )
-        except saving.SaveError as error:
-            raise RefusedError(f"{error}.\nWithout `--save` and `--restore`, all other rules are asked.") from error
+        except saving.SaveError:
+            raise
         except (ValueError, TypeError) as error:
             raise RefusedError(str(error)) from error
-        except CallError as error:
-            raise RefusedError(
-                f"{target} raises when it is called with {inputs}: {error}\n"
-                "Without `--inputs`, its values are read, and nothing is called."
-            ) from error
 
 
 def _recorded(settings: Settings, report: Report) -> Outcome:

@@ -120,7 +120,9 @@ def named(paths: Iterable[str]) -> str:
 
 def shares(share: float) -> str:
     """Say what a weight decay takes of a value, for a sentence."""
-    return f"{share:.3g} of it, and a thousand steps {1 - (1 - share) ** 1000:.0%}"
+    total = 1 - (1 - share) ** 1000
+    percent = f"{total:.0%}" if total >= 0.01 else f"{100 * total:.1g}%"
+    return f"{share:.3g} of it, and a thousand steps {percent}"
 
 
 def count_numbers(row: Row) -> int:

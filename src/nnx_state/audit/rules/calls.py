@@ -26,7 +26,8 @@ def _written_param(model: Model) -> Iterator[Found]:
                 row,
                 f"a Param that one call in training changes {model.call.written[row.path]}: it moves twice in each "
                 f"step, by the call and by the optimizer{decay}.",
-                "`nnx.Variable(…)` for a counter, `nnx.BatchStat(…)` for a running average.",
+                "`nnx.Variable(…)` for a counter, `nnx.BatchStat(…)` for a running average, and `nnx.Cache(…)` for a "
+                "cache.",
             )
 
 
@@ -35,11 +36,15 @@ def _eval_writes(model: Model) -> Iterator[Found]:
     evaluation = model.call.evaluation
     for row in model.variables(nnx.BatchStat):  # what else is written, as a cache or a count is, may be meant
         if row.path in evaluation.written and not evaluation.told:
+            is_told = issubclass(row.owner, nnx.BatchNorm)  # by its call, which goes before what `model.eval()` sets
             yield Found(
                 row,
                 f"an average that a call after `model.eval()` changes {evaluation.written[row.path]}: what is "
                 "evaluated changes the next evaluation.",
-                "an attribute such as `use_running_average` or `deterministic`, which `model.eval()` sets, and `if`.",
+                "no `use_running_average=False` in that call."
+                if is_told
+                else "an attribute such as `use_running_average` or `deterministic`, which `model.eval()` sets, and "
+                "`if`.",
             )
 
 

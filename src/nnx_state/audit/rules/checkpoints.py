@@ -46,8 +46,7 @@ def _save_forgets(model: Model) -> Iterator[Found]:
         if row.path in trip.forgotten and not (is_whole and row.path in own):
             yield Found(
                 row,
-                f"a leaf that your save forgets: after the restore {_count(row)} as before it, and not as saved; "
-                f"{len(trip.forgotten)} of {trip.leaves} leaves are forgotten.",
+                f"a leaf that your save forgets: after the restore {_count(row)} as before it, and not as saved.",
                 "`nnx.state(model)` without a filter into the checkpoint, or a filter that matches this leaf.",
             )
         elif said := trip.changed.get(row.path):

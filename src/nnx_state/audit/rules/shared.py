@@ -47,9 +47,10 @@ def _same_draw(model: Model) -> Iterator[Found]:
             if other is not row and array is not other.arrays[0]:
                 yield Found(
                     row,
-                    f"its {array.size} numbers are those of `{other.path}`: both were drawn from one key, so that two "
-                    "units that look alike learn alike.",
-                    "one `rngs` for the whole model, which gives each layer a key of its own.",
+                    f"its {array.size} numbers are those of `{other.path}`: both were drawn from one key, or are one "
+                    "constant, so that two units that look alike learn alike.",
+                    "one `rngs` for the whole model, which gives each layer a key of its own; `nnx.Variable(…)` for a "
+                    "constant.",
                 )
 
 
