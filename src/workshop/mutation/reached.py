@@ -65,7 +65,8 @@ def statement(source: str, line: int) -> range:
 
 def _first(node: ast.stmt) -> int:
     """Return the first line of a statement, its decorators included."""
-    return min(one.lineno for one in (node, *getattr(node, "decorator_list", ())))
+    decorators: list[ast.expr] = getattr(node, "decorator_list", [])
+    return min([node.lineno, *(one.lineno for one in decorators)])
 
 
 class Recorder:
