@@ -96,10 +96,11 @@ def test_a_module_of_the_audit_is_watched_by_tests_that_run_in_this_process_and_
 
 def test_a_line_is_watched_by_the_tests_that_execute_its_statement_the_quickest_first():
     lines = {8: {IMPORT}, 10: {"slow", "quick"}, 11: {"quick"}, 12: {"slow"}}
-    reached = Reached({"slow": 2.0, "quick": 1.0, "other": 0.5}, {"module": lines, "another": {1: {"other"}}})
+    seconds = {"slow": 2.0, "quick": 1.0, "other": 0.5, "looks": 0.1}
+    reached = Reached(seconds, {"module": lines, "another": {1: {"other"}}})
     assert reached.tests("module", SOURCE, 10) == ["quick", "slow"]
     assert reached.tests("module", SOURCE, 11) == ["quick"]
-    assert reached.tests("module", SOURCE, 8) == ["quick", "slow"]  # as it is imported
+    assert reached.tests("module", SOURCE, 8) == ["looks", "quick", "slow"]  # as it is imported
     assert reached.tests("module", SOURCE, 5) == []
 
 

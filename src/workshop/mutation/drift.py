@@ -236,11 +236,12 @@ def main() -> int:
             ]
             alive = pool.map(survives, *zip(*attempts, strict=True))
             left = 0
-            for mutant, (survived, _) in zip(found, alive, strict=True):
+            for mutant, (survived, _), (_, _, chosen, _) in zip(found, alive, attempts, strict=True):
                 if not survived:
                     continue
                 key = (module, source.splitlines()[mutant.line - 1].strip(), str(mutant))
-                why = f"equivalent: {reasons[key]}" if key in reasons else "nothing notices"
+                why = "nothing notices" if chosen else "nothing executes it"
+                why = f"equivalent: {reasons[key]}" if key in reasons else why
                 print(f"  {module}.py:{mutant.line}: {key[1]}\n    {mutant}\n    {why}", flush=True)
                 survivors.add(key)
                 left += 1

@@ -3,7 +3,7 @@
 Against a mutant, only the tests that execute the statement that it stands in can fail.
 They alone are run, the quickest first.
 A statement that runs when its module is imported, such as a constant or a decorator, has all tests that execute any
-line of the module.
+line of the module, and those that execute none of the audit: they look at what importing has made.
 The blocks of a page build on each other, so that of a page all are run.
 """
 
@@ -49,7 +49,8 @@ class Reached:
         lines = self.lines.get(module, {})
         found = {test for one in statement(source, line) for test in lines.get(one, ())}
         if IMPORT in found:
-            found = {test for tests in lines.values() for test in tests}
+            elsewhere = {test for each in self.lines.values() for tests in each.values() for test in tests}
+            found = {test for tests in lines.values() for test in tests} | (self.seconds.keys() - elsewhere)
         return sorted(found - {IMPORT}, key=lambda test: (self.seconds[test], test))
 
 
