@@ -1,6 +1,9 @@
 """What the audit finds and leaves alone, and that it changes nothing."""
 
+import dataclasses
+import importlib
 import json
+import pkgutil
 import random
 import re
 from pathlib import Path
@@ -10,10 +13,16 @@ import jax.numpy as jnp
 import pytest
 from flax import nnx
 
+import nnx_state.audit
 from nnx_state import differences
 from nnx_state.audit import audit, table
 from nnx_state.audit.calling import CallError
-from nnx_state.audit.rules import NOTE, RULES
+from nnx_state.audit.evaluation import Evaluation
+from nnx_state.audit.optimizing import Step
+from nnx_state.audit.rules import NOTE, RULES, Model
+from nnx_state.audit.running import Call
+from nnx_state.audit.saving import Trip
+from nnx_state.audit.settings import Settings
 
 PAGES = Path(__file__).parents[2] / "docs/audit"
 
@@ -235,3 +244,23 @@ def test_inputs_may_be_keywords_and_a_mode_may_be_an_argument():
     assert audit(Told(nnx.Rngs(0)), inputs={"x": jnp.ones((2, 3)), "train": True}).findings == []
     with pytest.raises(CallError, match="its class Dict has no __call__"):
         audit(nnx.Dict(a=nnx.Param(jnp.ones(1))), inputs=())
+
+
+def test_what_was_not_asked_for_is_nothing():
+    call = Call(nnx.Dict(), None)
+    assert call.evaluation == Evaluation("", {}, 0.0)
+    assert (call.written, call.settings, call.added, call.spoilt) == ({}, {}, [], {})
+    assert (call.unused, call.lost, call.forms) == (set(), set(), [])
+    assert (call.limits, call.reused) == ({}, None)
+    step, trip = Step(None, [], set(), None, "nothing", {}, {}, [], False), Trip(0, set(), {}, {}, False)
+    model = Model([], call)
+    assert (model.step, model.trip) == (step, trip)
+    assert Settings() == Settings("", "", (), (), "", "", "", "", "")
+
+
+def test_what_the_audit_hands_on_cannot_be_changed():
+    modules = pkgutil.walk_packages(nnx_state.audit.__path__, "nnx_state.audit.")
+    values = [vars(importlib.import_module(module.name)).values() for module in modules]
+    classes = {one for each in values for one in each if dataclasses.is_dataclass(one) and isinstance(one, type)}
+    own = {one for one in classes if one.__module__.startswith("nnx_state.audit")}
+    assert {one.__name__ for one in own if not one.__dataclass_params__.frozen} == {"Ignores"}

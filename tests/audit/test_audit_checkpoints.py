@@ -10,7 +10,7 @@ import pytest
 from flax import nnx
 
 from nnx_state import Scratch, differences, persistent_state, restore_checkpoint, save_checkpoint
-from nnx_state.audit import audit
+from nnx_state.audit import audit, saving
 from nnx_state.audit.rules import RULES
 
 
@@ -159,6 +159,70 @@ def test_what_comes_back_changed_is_said():
     assert "comes back with 4 of 4 numbers changed" in said["halved"]["body.kernel"]
     assert "comes back with the numbers of `norm.bias`" in said["swapped"]["norm.scale"]
     assert "comes back as Variable float32[2, 2], not Param float32[2, 2]" in said["turned"]["head.kernel"]
+
+
+class Plain(nnx.Module):
+    """Leaves of each kind of number, in and out of arrays."""
+
+    def __init__(self):
+        self.weight = nnx.Param(jnp.ones(2))
+        self.flag = nnx.Variable(True)
+        self.flags = nnx.Variable(jnp.array([True, False]))
+        self.number = nnx.Variable(3)
+        self.numbers = nnx.Variable(jnp.array([1, 2]))
+        self.share = nnx.Variable(0.5)
+        self.turns = nnx.Variable(jnp.ones(2, jnp.complex64))
+
+
+def test_a_forgotten_leaf_is_found_whatever_its_numbers_are():
+    paths = ("flag", "flags", "number", "numbers", "share", "turns")
+    assert sorted(found(Plain(), **pair(nnx.Param))) == sorted(forgotten(*paths))
+
+
+def test_a_save_gets_other_numbers_in_each_leaf_and_the_same_in_each_run():
+    kept = []
+
+    def keep(model, folder):
+        kept.append(nnx.clone(nnx.state(model), arrays=True))
+
+    def put_back(model, folder):
+        nnx.update(model, kept[-1])
+
+    for _ in range(2):
+        assert found(Plain(), save=keep, restore=put_back) == []
+    assert not differences(*kept)
+    assert differences(Plain(), kept[0]).keys() == vars(Plain()).keys() - vars(nnx.Module()).keys()
+
+
+def altered(model, folder):
+    """Restore a model in which leaves are missing, are abstract, or have a class of another place."""
+    pair(...)["restore"](model, folder)
+    del model.count
+    model.grid = jax.ShapeDtypeStruct((2,), jnp.float32)
+    model.body.bias = type("Param", (nnx.Param,), {})(model.body.bias[...])
+    return model
+
+
+def test_a_leaf_that_is_not_there_any_more_is_said():
+    report = audit(Net(nnx.Rngs(0)), save=pair(...)["save"], restore=altered, select=["save-forgets"])
+    assert {one.path: one.what for one in report.findings} == {
+        "body.bias": "a leaf that comes back as a Param of another class of this name, after your save and restore.",
+        "count": "a leaf that does not come back at all, after your save and restore.",
+        "grid": "a leaf that comes back without numbers, after your save and restore.",
+    }
+
+
+def test_what_orbax_changes_is_said(monkeypatch):
+    """None that is installed does, of what it saves."""
+
+    def changing(tree):
+        return {path: value.astype(jnp.float32) if path == "half" else value for path, value in tree.items()}
+
+    monkeypatch.setattr(saving, "_through_orbax", changing)
+    model = nnx.Dict(half=nnx.Param(jnp.ones(2, jnp.bfloat16)), name=nnx.Variable("a text"))
+    (one,) = audit(model, save="orbax", select=["lost-in-checkpoint"]).findings
+    what = "a leaf that comes back as array float32[1], not array bfloat16[1] after a round trip through Orbax."
+    assert (one.path, one.what, one.write) == ("half", what, "a dtype that Orbax keeps.")
 
 
 def test_orbax_keeps_what_this_site_teaches():

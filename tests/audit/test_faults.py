@@ -374,6 +374,15 @@ def test_what_a_model_shares_with_its_copies_stays_as_it_is():
     assert not differences(before, hidden)
 
 
+def test_of_what_a_call_adds_the_plain_arrays_are_found():
+    def call(model, x):
+        model.count, model.seen = nnx.Variable(x * 2), x * 2
+        return x
+
+    (one,) = audit(Model(jnp.ones(2), call), inputs=(X,), select=["array-written"]).findings
+    assert one.path == "seen"
+
+
 def swaps(model, x):
     model.value[0] = len(model.value) + 7
     return x

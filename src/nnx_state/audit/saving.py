@@ -159,14 +159,10 @@ def _change(run: Nodes) -> None:
         nnx.update(node, jax.tree.map(lambda value: _other(value, draw), nnx.state(node)))
 
 
-def _other(value: Any, draw: numpy.random.Generator) -> Any:
-    """Return other numbers of the same shape and dtype; what is no number stays."""
-    if isinstance(value, bool) or str(getattr(value, "dtype", "")) == "bool":
-        return value ^ True
-    if isinstance(value, int | float | complex):
-        return value + 1
-    if not hasattr(value, "dtype"):
-        return value
+def _other(value: jax.Array, draw: numpy.random.Generator) -> Any:
+    """Return other numbers of the same shape and dtype."""
+    if value.dtype == bool:
+        return ~value
     if jnp.issubdtype(value.dtype, jax.dtypes.prng_key):
         numbers = draw.integers(1, 2**32, jax.random.key_data(value).shape, numpy.uint32)
         return jax.random.wrap_key_data(jnp.asarray(numbers), impl=jax.random.key_impl(value))
@@ -176,7 +172,7 @@ def _other(value: Any, draw: numpy.random.Generator) -> Any:
     else:
         new = old + numpy.asarray(draw.integers(1, 7), old.dtype)
     new = numpy.where(new == old, new + numpy.ones((), old.dtype), new).astype(old.dtype)
-    return jax.device_put(new, value.sharding) if isinstance(value, jax.Array) else new
+    return jax.device_put(new, value.sharding)
 
 
 def _call(name: str, function: Function, run: Nodes, folder: str) -> Any:
