@@ -28,7 +28,7 @@ class Effects:
         written: how much it changes each leaf that it writes, in words, by path.
         settings: the static values that it changes, in words, by path, before and after.
         added: the rows of the plain arrays that it adds.
-        spoilt: how many numbers of a leaf, all finite before, are NaN or infinite after it, by path.
+        spoilt: how many numbers of a leaf are NaN or infinite after it, by path.
         steps: by how much it raises each float that holds one whole number, by path.
     """
 
@@ -51,11 +51,11 @@ def effects(copy: nnx.Module, inputs: Inputs) -> Effects:
         moved = {path: (_shown(old), _shown(new)) for path, (old, new) in pairs if _differs(old, new)}
         new = after.keys() - before.keys()
         added = [row for row in table(copy) if row.home == "array" and row.path in new] if new else []
-        spoilt = {path: _not_finite(pair[1]) for path, pair in both.items() if not _not_finite(pair[0])}
+        spoilt = {path: _not_finite(arrays) for path, (_, arrays) in both.items()}
         steps = {path: _step(*both[path]) for path in wrote}
         return Effects(
             wrote,
-            moved | {path: change for path, change in changed().items() if path in settings},
+            moved | changed(),
             added,
             {path: count for path, count in spoilt.items() if count},
             {path: step for path, step in steps.items() if step},
