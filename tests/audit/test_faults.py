@@ -1,10 +1,12 @@
 """The faults that a model can have, each with the rule that finds it, and beside it what is like it and right."""
 
+import dataclasses
 import functools
 from collections import deque
 
 import jax
 import jax.numpy as jnp
+import numpy
 import pytest
 from flax import nnx
 
@@ -381,6 +383,40 @@ def test_of_what_a_call_adds_the_plain_arrays_are_found():
 
     (one,) = audit(Model(jnp.ones(2), call), inputs=(X,), select=["array-written"]).findings
     assert one.path == "seen"
+
+
+@dataclasses.dataclass
+class Table:
+    """An object that raises where it is compared."""
+
+    numbers: numpy.ndarray
+
+
+def test_a_static_value_that_cannot_be_compared_is_told_by_its_type():
+    def call(model, x):
+        model.value = Table(numpy.ones(2))
+        return x
+
+    (one,) = audit(Model(Table(numpy.ones(2)), call), inputs=(X,), select=["static-written"]).findings
+    assert "a static value that a call changes from one Table to one Table:" in one.what
+
+
+def test_a_param_that_grows_is_changed_in_shape():
+    (one,) = audit(Model(nnx.Param(jnp.zeros((1, 2))), grows), inputs=(X,), select=["written-param"]).findings
+    assert one.what.startswith("a Param that one call in training changes in shape: it moves twice in each step")
+
+
+def test_what_a_call_takes_away_is_no_part_of_the_program_after_it():
+    def call(model, x):
+        if hasattr(model, "value"):
+            del model.value
+        return x
+
+    (one,) = audit(Model(nnx.Param(jnp.ones(2)), call), inputs=(X,), select=RULES, ignore=["unused-param"]).findings
+    assert (one.rule, one.what) == (
+        "compiles-again",
+        "float32[2] before a call and nothing after it, and that is part of the program: `nnx.jit` compiles once more.",
+    )
 
 
 def swaps(model, x):

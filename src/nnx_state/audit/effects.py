@@ -28,7 +28,7 @@ class Effects:
         written: how much it changes each leaf that it writes, in words, by path.
         settings: the static values that it changes, in words, by path, before and after.
         added: the rows of the plain arrays that it adds.
-        spoilt: how many numbers of a leaf are NaN or infinite after it, by path.
+        spoilt: how many numbers of each leaf are NaN or infinite after it, by path.
         steps: by how much it raises each float that holds one whole number, by path.
     """
 
@@ -51,13 +51,12 @@ def effects(copy: nnx.Module, inputs: Inputs) -> Effects:
         moved = {path: (_shown(old), _shown(new)) for path, (old, new) in pairs if _differs(old, new)}
         new = after.keys() - before.keys()
         added = [row for row in table(copy) if row.home == "array" and row.path in new] if new else []
-        spoilt = {path: _not_finite(arrays) for path, (_, arrays) in both.items()}
         steps = {path: _step(*both[path]) for path in wrote}
         return Effects(
             wrote,
             moved | changed(),
             added,
-            {path: count for path, count in spoilt.items() if count},
+            {path: _not_finite(arrays) for path, (_, arrays) in both.items()},
             {path: step for path, step in steps.items() if step},
         )
 
@@ -80,11 +79,9 @@ def _written(both: dict[str, tuple[Arrays, Arrays]]) -> dict[str, str]:
 
 
 def _differs(before: Any, after: Any) -> bool:
-    if before is after:  # one NaN is itself, and not equal to itself
-        return False
     try:
-        return bool(before != after)
-    except (TypeError, ValueError):  # such as a tuple of arrays
+        return before is not after and bool(before != after)  # one NaN is itself, and not equal to itself
+    except (TypeError, ValueError):  # such as an object that has an array
         return True
 
 
