@@ -12,6 +12,7 @@ from flax import nnx
 
 from nnx_state import differences
 from nnx_state.audit import audit
+from nnx_state.audit.effects import effects
 from nnx_state.audit.rules import RULES
 
 X = jnp.ones((3, 2))
@@ -362,6 +363,22 @@ def test_a_counter_stands_still_where_its_step_is_rounded_away(step, limit):
     assert number + step == number
 
 
+@pytest.mark.parametrize(
+    ("before", "after", "steps"),
+    [
+        (2.0, 5.0, {"value": 3.0}),
+        (5.0, 2.0, {}),
+        (2.0, 2.5, {}),
+        (2.5, 3.0, {}),
+        (2, 5, {}),
+        ([2.0, 2.0], [5.0, 5.0], {}),
+    ],
+)
+def test_a_step_leads_from_a_whole_number_to_a_higher_one(before, after, steps):
+    model = Model(nnx.Variable(jnp.array(before)), lambda model, x: model.value.set_value(jnp.array(after)))
+    assert effects(model, (X,)).steps == steps
+
+
 def test_what_is_no_variable_or_a_param_is_no_counter_in_a_float():
     for model in (Model(nnx.Param(jnp.array(0.0)), counts), Model(jnp.array(0.0), replaces)):
         assert audit(model, inputs=(X,), select=["float-counter"]).findings == []
@@ -383,6 +400,7 @@ def test_of_what_a_call_adds_the_plain_arrays_are_found():
 
     (one,) = audit(Model(jnp.ones(2), call), inputs=(X,), select=["array-written"]).findings
     assert one.path == "seen"
+    assert effects(Model(jnp.array(0), replaces), (X,)).settings == {}  # no array is a static value
 
 
 @dataclasses.dataclass
@@ -399,6 +417,27 @@ def test_a_static_value_that_cannot_be_compared_is_told_by_its_type():
 
     (one,) = audit(Model(Table(numpy.ones(2)), call), inputs=(X,), select=["static-written"]).findings
     assert "a static value that a call changes from one Table to one Table:" in one.what
+
+
+def test_a_model_that_compares_metadata_is_traced_all_the_same():
+    def call(model, x):
+        assert model.value.get_metadata() == model.other.get_metadata()
+        return x * model.value
+
+    model = Model(nnx.Param(jnp.ones(2)), call)
+    model.other = nnx.Param(jnp.ones(2))
+    (one,) = audit(model, inputs=(X,), select=["unused-param"]).findings
+    assert one.path == "other"
+
+
+def test_of_several_arrays_in_a_param_the_largest_change_is_told():
+    def call(model, x):
+        model.value.set_value({name: array + 1 + len(name) for name, array in model.value.get_value().items()})
+        return x
+
+    param = nnx.Param({"a": jnp.zeros(2), "longer": jnp.zeros(1), "bc": jnp.zeros(3)})
+    (one,) = audit(Model(param, call), inputs=(X,), select=["written-param"]).findings
+    assert one.what.startswith("a Param that one call in training changes by up to 7: it moves twice")
 
 
 def test_a_param_that_grows_is_changed_in_shape():

@@ -57,7 +57,7 @@ def effects(copy: nnx.Module, inputs: Inputs) -> Effects:
             moved | changed(),
             added,
             {path: _not_finite(arrays) for path, (_, arrays) in both.items()},
-            {path: step for path, step in steps.items() if step},
+            {path: step for path, step in steps.items() if step > 0},
         )
 
 
@@ -114,16 +114,15 @@ def _change(before: Arrays, after: Arrays) -> str:
 
 def _not_finite(arrays: Arrays) -> int:
     """Count the NaNs and infinities."""
-    floats = [array for array in arrays if jnp.issubdtype(array.dtype, jnp.inexact)]
-    return sum(int((~numpy.isfinite(array.astype(complex))).sum()) for array in floats)
+    return sum(int((~numpy.isfinite(array.astype(complex))).sum()) for array in arrays)
 
 
 def _step(before: Arrays, after: Arrays) -> float:
-    """Return by which whole number a float was raised from one whole number to another; 0 if it was not."""
+    """Return by how much a float went from one whole number to another; 0 where one is none."""
     if [array.size for array in (*before, *after)] != [1, 1] or not jnp.issubdtype(before[0].dtype, jnp.floating):
         return 0.0
     old, new = float(before[0].item()), float(after[0].item())
-    return new - old if old.is_integer() and new.is_integer() and new > old else 0.0
+    return new - old if old.is_integer() and new.is_integer() else 0.0
 
 
 def _settings(model: nnx.Module) -> dict[str, Any]:
