@@ -13,6 +13,7 @@ from flax import nnx
 from nnx_state import differences
 from nnx_state.audit import audit
 from nnx_state.audit.effects import effects
+from nnx_state.audit.programs import Program, program
 from nnx_state.audit.rules import RULES
 
 X = jnp.ones((3, 2))
@@ -422,12 +423,30 @@ def test_a_static_value_that_cannot_be_compared_is_told_by_its_type():
 def test_a_model_that_compares_metadata_is_traced_all_the_same():
     def call(model, x):
         assert model.value.get_metadata() == model.other.get_metadata()
-        return x * model.value
+        jnp.exp(model.other[...])  # for nothing
+        return {"out": x * model.value, "one": jnp.array(1.0), "text": "what else a call returns"}
 
     model = Model(nnx.Param(jnp.ones(2)), call)
-    model.other = nnx.Param(jnp.ones(2))
-    (one,) = audit(model, inputs=(X,), select=["unused-param"]).findings
-    assert one.path == "other"
+    model.other, model.scale = nnx.Param(jnp.ones(2)), nnx.Variable(jnp.ones(2))
+    assert program(model, (X,)).unused == {"other"}
+
+
+def test_a_model_that_can_neither_be_traced_nor_watched_has_no_program():
+    def call(model, x):
+        assert model.value.get_metadata() == model.size.get_metadata()
+        return x * model.value
+
+    assert program(untraceable(nnx.Param(jnp.ones(2)), call), (X,)) == Program(set(), set(), [])
+
+
+def test_a_param_that_a_cache_depends_on_is_used():
+    def call(model, x):
+        model.cache[...] = model.value * 2
+        return x
+
+    model = Model(nnx.Param(jnp.ones(2)), call)
+    model.cache = nnx.Cache(jnp.zeros(2))
+    assert program(model, (X,)).unused == set()
 
 
 def test_of_several_arrays_in_a_param_the_largest_change_is_told():
