@@ -246,15 +246,19 @@ def test_inputs_may_be_keywords_and_a_mode_may_be_an_argument():
         audit(nnx.Dict(a=nnx.Param(jnp.ones(1))), inputs=())
 
 
-def test_what_was_not_asked_for_is_nothing():
+def test_without_inputs_no_call_does_anything():
     call = Call(nnx.Dict(), None)
     assert call.evaluation == Evaluation("", {}, 0.0)
     assert (call.written, call.settings, call.added, call.spoilt) == ({}, {}, [], {})
     assert (call.unused, call.lost, call.forms) == (set(), set(), [])
     assert (call.limits, call.reused) == ({}, None)
+
+
+def test_what_was_not_asked_for_is_nothing():
     step, trip = Step(None, [], set(), None, "nothing", {}, {}, [], False), Trip(0, set(), {}, {}, False)
-    model = Model([], call)
-    assert (model.step, model.trip) == (step, trip)
+    assert (Step(), Trip()) == (step, trip)
+    assert (Model([], None).step, Model([], None).trip) == (step, trip)
+    assert Evaluation() == Evaluation("", {}, 0.0)
     assert Settings() == Settings("", "", (), (), "", "", "", "", "")
 
 

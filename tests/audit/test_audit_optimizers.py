@@ -87,6 +87,13 @@ def test_the_share_of_a_decay_is_measured(tx, share):
     assert all(f"takes {share} of it" in one.what for one in report.findings)
 
 
+@pytest.mark.parametrize(("waits", "is_found"), [(8, True), (9, False)])
+def test_a_rule_that_waits_is_given_eight_steps(waits, is_found):
+    tx = optax.MultiSteps(optax.chain(optax.add_decayed_weights(0.01), optax.sgd(0.1)), waits)
+    model = nnx.Dict(bias=nnx.Param(jnp.ones(1)))
+    assert bool(audit(model, optimizer=made(tx), select=["decay-on-bias"]).findings) == is_found
+
+
 def test_a_mask_for_kernels_leaves_biases_alone():
     model = Net(nnx.Rngs(0))
     mask = param_mask(model, nnx.PathContains("kernel"))

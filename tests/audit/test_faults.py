@@ -12,6 +12,7 @@ from flax import nnx
 
 from nnx_state import differences
 from nnx_state.audit import audit
+from nnx_state.audit.calling import CallError
 from nnx_state.audit.effects import effects
 from nnx_state.audit.programs import Program, program
 from nnx_state.audit.rules import RULES
@@ -144,7 +145,14 @@ def draws_from_a_new_key(model, x):
     return x + jax.random.normal(key, x.shape)
 
 
+def collects(model, x):
+    model.value.set_value((*model.value.get_value(), x))
+    return x
+
+
 def draws_twice(model, x):
+    if model.use_running_average:  # in evaluation
+        return x
     key = model.value.noise()
     return x + jax.random.normal(key, x.shape) + jax.random.uniform(key, x.shape)
 
@@ -302,6 +310,7 @@ FAULTS = {
     "an average that becomes NaN": (lambda: Model(nnx.BatchStat(jnp.zeros(())), spoils), "not-finite", "value"),
 }
 RIGHT = {
+    "what a call collects": lambda: Model(nnx.Intermediate(()), collects),
     "a counter": lambda: Model(nnx.Variable(jnp.array(0)), counts),
     "an average": lambda: Model(nnx.BatchStat(jnp.zeros(())), averages),
     "averages in a checkpoint of NNX": lambda: Model(norm(), checkpointed(nnx.remat)),
@@ -345,6 +354,28 @@ def test_what_cannot_be_traced_really_cannot():
     graphdef, state = nnx.split(untraceable(norm(), checkpointed(jax.checkpoint)))
     with pytest.raises(jax.errors.ConcretizationTypeError):
         jax.make_jaxpr(lambda state: nnx.merge(graphdef, state)(X))(state)
+
+
+@pytest.mark.parametrize("can_be_traced", [True, False])
+def test_the_line_that_takes_a_key_again_is_named(can_be_traced):
+    make = Model if can_be_traced else untraceable
+    draws = {}
+    exec(compile("def draw(key, x): return jax.random.normal(key, x.shape)", "<no file>", "exec"), {"jax": jax}, draws)
+
+    def call(model, x):
+        key = model.value.noise()
+        return x + draws["draw"](key, x) + draws["draw"](key, x)  # both
+
+    for draw, line in ((draws_twice, "key, x.shape)\n"), (call, "# both\n")):
+        (one,) = audit(make(nnx.Rngs(0), draw), inputs=(X,), select=["key-reuse"]).findings
+        assert (one.path, one.place.file) == ("", __file__)
+        assert one.place.text.startswith("    ")
+        assert one.place.text.endswith(line)
+
+
+def test_a_key_that_each_call_is_given_is_taken_once():
+    model = Model(1, lambda model, given: given["x"] + jax.random.normal(given["key"]))
+    assert audit(model, inputs=({"x": X, "key": jax.random.key(0)},), select=["key-reuse"]).findings == []
 
 
 def counts_by(step):
@@ -431,6 +462,17 @@ def test_a_model_that_compares_metadata_is_traced_all_the_same():
     assert program(model, (X,)).unused == {"other"}
 
 
+def keeps_its_dtype(variable, value):
+    return value.astype(jnp.bfloat16)
+
+
+@pytest.mark.parametrize("hooks", [keeps_its_dtype, (keeps_its_dtype,)])
+def test_the_hooks_of_a_variable_run_while_it_is_watched(hooks):
+    model = Model(nnx.BatchStat(jnp.zeros((), jnp.bfloat16)), widens)
+    model.value.set_metadata(on_set_value=hooks)
+    assert program(model, (X,)).forms == [{"value": "bfloat16[]"}] * 2
+
+
 def test_a_model_that_can_neither_be_traced_nor_watched_has_no_program():
     def call(model, x):
         assert model.value.get_metadata() == model.size.get_metadata()
@@ -449,6 +491,17 @@ def test_a_param_that_a_cache_depends_on_is_used():
     assert program(model, (X,)).unused == set()
 
 
+@pytest.mark.parametrize("kind", ["ref", "hijax"])
+def test_a_model_of_references_is_audited_without_calls(kind):
+    model = Model(nnx.BatchStat(jnp.zeros(()), **{kind: True}), counts)
+    assert audit(model).findings == []
+    with pytest.raises(CallError) as raised:
+        audit(model, inputs=(X,))
+    assert str(raised.value) == (
+        "`value` is a reference, so that a call of a copy would change it too: audit the model without inputs."
+    )
+
+
 def test_of_several_arrays_in_a_param_the_largest_change_is_told():
     def call(model, x):
         model.value.set_value({name: array + 1 + len(name) for name, array in model.value.get_value().items()})
@@ -457,6 +510,7 @@ def test_of_several_arrays_in_a_param_the_largest_change_is_told():
     param = nnx.Param({"a": jnp.zeros(2), "longer": jnp.zeros(1), "bc": jnp.zeros(3)})
     (one,) = audit(Model(param, call), inputs=(X,), select=["written-param"]).findings
     assert one.what.startswith("a Param that one call in training changes by up to 7: it moves twice")
+    assert program(Model(param, call), (X,)).forms == [{"value": "float32[2], float32[3], float32[1]"}] * 2
 
 
 def test_a_param_that_grows_is_changed_in_shape():

@@ -9,7 +9,7 @@ from typing import Any
 from flax import nnx
 
 from nnx_state._hidden import walk
-from nnx_state._paths import dotted
+from nnx_state._paths import dotted, leaves
 
 Inputs = tuple[Any, ...] | dict[str, Any]
 CONTAINERS = (list, dict, set, deque)
@@ -67,7 +67,17 @@ def evaluating(model: Any, inputs: Inputs, names: set[str]) -> inspect.BoundArgu
 
 
 def copied(model: nnx.Module, *, train: bool) -> Any:
-    """Return a copy with arrays of its own, in train or eval mode."""
+    """Return a copy with arrays of its own, in train or eval mode.
+
+    Raises:
+        CallError: If a Variable is a reference, which a copy would share.
+    """
+    for path, leaf in leaves(model):
+        if isinstance(leaf, nnx.Variable) and (leaf.ref or leaf.hijax):
+            raise CallError(
+                f"`{path}` is a reference, so that a call of a copy would change it too: "
+                "audit the model without inputs."
+            )
     copy: Any = nnx.clone(model, arrays=True)
     (copy.train if train else copy.eval)()
     return copy
