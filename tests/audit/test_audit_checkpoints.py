@@ -1,6 +1,7 @@
 """What the audit finds in a save and a restore, and what it leaves alone."""
 
 import pickle
+import re
 from pathlib import Path
 
 import jax
@@ -259,18 +260,73 @@ def returning(model, folder):
     return 3
 
 
+RETURNS = (
+    "restore returns an object of int: let it write into the model, or return a model, a State, or a tuple of one for "
+    "the model and one for the optimizer"
+)
+FUNCTIONS = (
+    "save and restore must be two functions, or save='orbax' alone, got … and …: write save(model, folder) and "
+    "restore(model, folder)."
+)
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        ({"save": raising}, "save and restore must be two functions"),
-        ({"save": "torch"}, "or save='orbax' alone, got 'torch' and None"),
-        ({"restore": raising}, "got None and <function raising"),
-        ({"save": raising, "restore": raising}, r"save\(model, folder\) raises OSError: the disk is full"),
-        ({"save": returning, "restore": raising}, r"restore\(model, folder\) raises OSError"),
-        ({"save": returning, "restore": returning}, "restore returns an object of int"),
-        ({"save": lambda: None, "restore": returning}, r"save\(folder\) raises TypeError"),
+        ({"save": raising}, FUNCTIONS.replace("…", "<function raising at …>", 1)),
+        ({"save": "torch"}, FUNCTIONS.replace("…", "'torch'", 1).replace("…", "None")),
+        ({"restore": raising}, FUNCTIONS.replace("…", "None", 1)),
+        ({"save": "orbax", "restore": raising}, FUNCTIONS.replace("…", "'orbax'", 1)),
+        ({"save": raising, "restore": raising}, "save(model, folder) raises OSError: the disk is full"),
+        ({"save": returning, "restore": raising}, "restore(model, folder) raises OSError: the disk is full"),
+        ({"save": returning, "restore": returning}, RETURNS),
+        ({"save": lambda: None, "restore": returning}, "save(folder) raises TypeError: …"),
+        (
+            {"save": save_run, "restore": returning},
+            "save takes 3 arguments, and model, folder are given: give the optimizer too",
+        ),
     ],
 )
 def test_a_save_that_is_none_is_said_in_one_message(arguments, said):
-    with pytest.raises((TypeError, ValueError), match=said):
+    with pytest.raises((TypeError, ValueError), match=f"^{re.escape(said).replace('…', '.+')}$"):
         audit(Net(nnx.Rngs(0)), **arguments)
+
+
+def with_any(*arguments):
+    return len(arguments)
+
+
+def with_keyword(model, optimizer, folder, *, step=0, **options):
+    return 3
+
+
+def with_default(model, folder, step=0):
+    return 2
+
+
+class Unreadable:
+    """A function without a signature that can be read, as some of C are."""
+
+    __signature__ = "none"
+
+    def __call__(self, *arguments):
+        return len(arguments)
+
+
+@pytest.mark.parametrize(
+    ("function", "with_optimizer", "given"),
+    [
+        (with_any, True, 3),
+        (with_any, False, 2),
+        (Unreadable(), True, 3),
+        (Unreadable(), False, 2),
+        (with_keyword, True, 3),
+        (with_default, True, 2),
+        (with_default, False, 2),
+        (lambda folder: 1, True, 1),
+        (lambda folder, /: 1, False, 1),
+    ],
+)
+def test_a_function_gets_as_much_as_it_takes(function, with_optimizer, given):
+    run = {"model": Net(nnx.Rngs(0))}
+    assert saving._call("save", function, run | ({"optimizer": 1} if with_optimizer else {}), "here") == given

@@ -1,5 +1,7 @@
 """What the audit finds in optimizers, and what it leaves alone."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import optax
@@ -212,6 +214,38 @@ def test_the_first_step_is_told_where_filters_differ():
     ]
 
 
+def test_the_line_that_chose_the_filter_is_named():
+    """A function has the line that says `wrt=`, or else its first, and an optimizer has none."""
+    adam, nothing = optax.adam(0.1), nnx.PathContains("haed")
+
+    def make(model):
+        """The filter is chosen further below."""
+        rule = optax.chain(adam)
+        return nnx.Optimizer(
+            model,
+            rule,
+            wrt=nothing,  # here
+        )
+
+    def make_by_place(model):  # here
+        return made(adam, nothing)(model)
+
+    arguments = {
+        "optimizer": lambda model: nnx.Optimizer(model, adam, wrt=nothing),  # here
+    }
+    for optimizer in (make, make_by_place, arguments["optimizer"]):
+        (one,) = audit(Net(nnx.Rngs(0)), optimizer=optimizer).findings
+        assert (one.rule, one.place.file) == ("wrt-matches-nothing", __file__)
+        assert one.place.text.endswith("# here\n")
+    (one,) = audit(Net(nnx.Rngs(0)), optimizer=make(Net(nnx.Rngs(0)))).findings
+    assert one.place is None
+    (one,) = audit(Net(nnx.Rngs(0)), optimizer=functools.partial(make)).findings
+    assert one.place is None
+    unwritten = eval("lambda model: make(model)", {"make": make})
+    (one,) = audit(Net(nnx.Rngs(0)), optimizer=unwritten).findings
+    assert one.place is None
+
+
 def test_moments_of_another_model_are_found():
     model = Net(nnx.Rngs(0))
     optimizer = made(optax.adam(0.1))(model)
@@ -258,6 +292,24 @@ def test_neither_the_model_nor_the_optimizer_is_changed():
     assert found(model, optimizer)
 
 
+def test_what_is_donated_is_that_of_copies():
+    model, adam = Net(nnx.Rngs(0)), optax.adam(0.1)
+    donating = optax.GradientTransformation(adam.init, jax.jit(adam.update, donate_argnums=1))
+
+    def make(model):
+        doubled = jax.jit(lambda state: jax.tree.map(lambda array: 2 * array, state), donate_argnums=0)
+        nnx.update(model, doubled(nnx.state(model)))
+        return nnx.Optimizer(model, donating, wrt=nnx.Param)
+
+    optimizer = made(donating)(model)
+    run = nnx.Dict(model=model, optimizer=optimizer)
+    before = nnx.clone(run, arrays=True)
+    assert found(model, optimizer) == []
+    assert not differences(before, run)
+    assert found(model, make) == []
+    assert not differences(before, run)
+
+
 def test_an_optimizer_in_the_middle_of_a_run_has_no_decay_of_its_own():
     model = Net(nnx.Rngs(0))
     optimizer = made(optax.adam(0.1))(model)
@@ -270,19 +322,32 @@ def raising(model):
     raise RuntimeError("no rate")
 
 
+NO_OPTIMIZER = (
+    "optimizer must be an nnx.Optimizer, or a function that takes the model and returns one, got an object of …: wrap "
+    "one of Optax, as in nnx.Optimizer(model, tx, wrt=nnx.Param)."
+)
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        ({"optimizer": optax.adam(0.1)}, r"got an object of optax\.GradientTransformation"),
-        ({"optimizer": lambda model: {}}, r"got an object of builtins\.dict"),
+        ({"optimizer": optax.adam(0.1)}, NO_OPTIMIZER.replace("…", "optax.GradientTransformationExtraArgs")),
+        ({"optimizer": lambda model: {}}, NO_OPTIMIZER.replace("…", "builtins.dict")),
+        ({"optimizer": nnx.Optimizer}, NO_OPTIMIZER.replace("…", "flax.Optimizer")),
+        ({"optimizer": Counting(nnx.Rngs(0))}, NO_OPTIMIZER.replace("…", "test_audit_optimizers.Counting")),
         ({"optimizer": raising}, "optimizer could not be made of the model: RuntimeError: no rate"),
-        ({"gradients": nnx.Param}, "none was given: add optimizer="),
-        ({"optimizer": made(optax.adam(0.1)), "gradients": 3}, r"write gradients=nnx\.Param"),
+        ({"gradients": nnx.Param}, "gradients are compared with an optimizer, and none was given: add optimizer=…."),
+        (
+            {"optimizer": made(optax.adam(0.1)), "gradients": 3},
+            "gradients must be the filter of the gradient, an nnx.DiffState, or the State that nnx.grad returned, got "
+            "int: write gradients=nnx.Param.",
+        ),
     ],
 )
 def test_what_is_no_optimizer_is_said_in_one_message(arguments, said):
-    with pytest.raises((TypeError, ValueError), match=said):
+    with pytest.raises((TypeError, ValueError)) as raised:
         audit(Net(nnx.Rngs(0)), **arguments)
+    assert str(raised.value) == said
 
 
 def test_an_abstract_model_takes_no_step():
