@@ -9,7 +9,8 @@ import pytest
 from flax import nnx
 
 from nnx_state import carry_over, differences, param_mask
-from nnx_state.audit import audit
+from nnx_state.audit import Row, audit
+from nnx_state.audit.optimizing import step
 from nnx_state.audit.rules import RULES
 
 ABOUT_OPTIMIZERS = [name for name, rule in RULES.items() if rule.needs in ("optimizer", "gradients")]
@@ -244,6 +245,20 @@ def test_the_line_that_chose_the_filter_is_named():
     unwritten = eval("lambda model: make(model)", {"make": make})
     (one,) = audit(Net(nnx.Rngs(0)), optimizer=unwritten).findings
     assert one.place is None
+
+
+def test_the_filter_and_the_state_of_an_optimizer_have_rows():
+    model = nnx.Dict(w=nnx.Param(jnp.ones(2)))
+    optimizer = made(optax.sgd(0.1, momentum=0.9))(model)
+    first, *others = step(model, optimizer).rows
+    assert first == Row("optimizer.wrt", "static", nnx.Param, (nnx.Optimizer,), True, (), None)
+    assert [(row.path, row.home) for row in others] == [
+        ("optimizer.opt_state.0.trace.w", "OptVariable"),
+        ("optimizer.step", "OptState"),
+    ]
+    assert {(row.around, row.is_attribute, row.also, row.place) for row in others} == {
+        ((nnx.Optimizer,), False, (), None)
+    }
 
 
 def test_moments_of_another_model_are_found():

@@ -350,6 +350,86 @@ def test_what_is_right_is_left_alone(right):
     assert audit(model, inputs=inputs_of(model), select=RULES).findings == []
 
 
+HAND_ON = (
+    "the mode into the call of this layer, and of each one on the way, such as "
+    "`self.drop(x, deterministic=not train)`; or no such argument, and `model.eval()`."
+)
+SAID = {  # where the page of the rule shows another case
+    "a counter as RngCount": (
+        "an RngCount that belongs to no random stream: what leaves out or resets random state, as "
+        "`nnx.Not(nnx.RngState)` does for a checkpoint, takes it along.",
+        "`nnx.Variable(…)`, or a type of your own, for what counts.",
+    ),
+    "a counter as BatchStat": (
+        "a BatchStat of int32: what averages all BatchStats, over devices or over time, makes a fraction of it.",
+        "`nnx.Variable(…)`, or a type of your own, for what counts.",
+    ),
+    "an average that gets wider": (
+        "bfloat16[] before a call and float32[] after it, and that is part of the program: `nnx.jit` compiles once "
+        "more.",
+        "a leaf that keeps its shape and dtype: room for all of it in `__init__`, and `.astype(…)` where it is "
+        "written.",
+    ),
+    "a Dropout that always draws": (
+        "a layer that `model.eval()` does not reach: it still draws a mask, and two such calls differ by up to 2. Its "
+        "call says `deterministic=False`, which goes before what `model.eval()` sets.",
+        "no `deterministic=False` in that call.",
+    ),
+    "a Dropout that is not told": (
+        "a layer that `train=False` does not reach: it still draws a mask, and two such calls differ by up to 2.",
+        HAND_ON,
+    ),
+    "an average that is not told": (
+        "an average that `train=False` does not reach: such a call still changes it by up to 0.01.",
+        HAND_ON,
+    ),
+    "an array that a call adds": (
+        "a plain array that a call adds to the model: it has no type, so that no filter by type finds it, and "
+        "`nnx.jit` in tree mode and `jax.jit` forget what the call wrote.",
+        "`nnx.Variable(…)` or a type of your own, made in `__init__`; return from the call what nothing keeps.",
+    ),
+    "an average that is NaN": (
+        "a BatchStat with NaN or infinity in 2 of 2 elements: what is added to these or multiplied by them stays so.",
+        "a test of the batch before the average takes it in, such as `jnp.where(jnp.isfinite(new), new, old)`; a state "
+        "from before, if it came from a step.",
+    ),
+    "an average that becomes NaN": (
+        "a BatchStat with NaN or infinity in 1 of 1 elements after one call in training: what is added to these or "
+        "multiplied by them stays so.",
+        "a test of the batch before the average takes it in, such as `jnp.where(jnp.isfinite(new), new, old)`; a state "
+        "from before, if it came from a step.",
+    ),
+    "one key for two draws": (
+        "a key that an earlier draw took already, in this call or in the one before (JAX: In jit, argument 0 is "
+        "already consumed): it draws the same numbers again.",
+        "`rngs()` or `rngs.normal(…)`, which take a new key each time; or `jax.random.split` for each draw.",
+    ),
+    "an array in a closure": (
+        "an array of 8 bytes that the state does not hold: gradients, optimizers, filters and checkpoints miss it.",
+        "`nnx.List` or `nnx.Dict` in place of a list or a dict; in place of a function or a class that holds it, an "
+        "attribute that `__init__` sets.",
+    ),
+    "a counter in half precision": (
+        "a counter in bfloat16: at 256 a call leaves it as it is, since the next number is rounded away.",
+        "`nnx.Variable(jnp.array(0))`, an integer, which counts to 2147483647.",
+    ),
+    "a count lost in vmap": (
+        "an RngCount that a function under a transform of JAX writes in this call, in a copy that is thrown away: "
+        "after the call it is what it was before.",
+        "the transform of NNX with the same name, such as `nnx.remat` for `jax.checkpoint`; or return the new value "
+        "from the function, and write it outside.",
+    ),
+}
+
+
+@pytest.mark.parametrize("fault", SAID)
+def test_what_is_said_of_a_fault(fault):
+    make, rule, path = FAULTS[fault]
+    model = make()
+    report = audit(model, inputs=inputs_of(model), select=[rule])
+    assert [(one.what, one.write) for one in report.findings if one.path == path] == [SAID[fault]]
+
+
 def test_what_cannot_be_traced_really_cannot():
     graphdef, state = nnx.split(untraceable(norm(), checkpointed(jax.checkpoint)))
     with pytest.raises(jax.errors.ConcretizationTypeError):
