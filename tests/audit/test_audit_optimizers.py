@@ -210,6 +210,8 @@ def test_the_first_step_is_told_where_filters_differ():
     assert one.place.text.strip().startswith("return lambda model")
     assert found(model, made(adam, head), gradients=nnx.Param) == [("unused-gradient", "optimizer.wrt")]
     assert found(model, made(adam), gradients=gradient(model)) == []
+    of_head = nnx.grad(lambda m: m(X).sum(), argnums=nnx.DiffState(0, head))(model)
+    assert found(model, made(adam), gradients=of_head) == [("wrt-differs", "optimizer.wrt")]
     assert found(model, made(adam, nnx.PathContains("haed")), gradients=nnx.Param) == [
         ("wrt-matches-nothing", "optimizer.wrt")
     ]
@@ -221,12 +223,12 @@ def test_the_line_that_chose_the_filter_is_named():
 
     def make(model):
         """The filter is chosen further below."""
-        rule = optax.chain(adam)
-        return nnx.Optimizer(
+        optimizer = nnx.Optimizer(
             model,
-            rule,
+            optax.chain(adam),
             wrt=nothing,  # here
         )
+        return functools.partial(lambda *, wrt: wrt, wrt=optimizer)()
 
     def make_by_place(model):  # here
         return made(adam, nothing)(model)
@@ -261,6 +263,22 @@ def test_the_filter_and_the_state_of_an_optimizer_have_rows():
     }
 
 
+def test_a_rule_that_takes_no_loss_is_given_none():
+    def halved(updates, state, params):
+        return jax.tree.map(lambda array: array / -2, updates), state
+
+    rule = optax.GradientTransformation(lambda params: optax.EmptyState(), halved)
+    model = nnx.Dict(w=nnx.Param(jnp.ones(2)), counts=nnx.Variable(jnp.array([0])), none=nnx.Variable(jnp.zeros(0)))
+    taken = step(model, made(rule), nnx.Param)
+    assert (taken.first, taken.moved, taken.decayed) == ("nothing", {"w": 0.5, "counts": 0.0, "none": 0.0}, {})
+
+
+def test_a_rule_that_wants_more_than_a_loss_is_not_tried():
+    model = nnx.Dict(w=nnx.Param(jnp.ones(2)))
+    taken = step(model, made(optax.scale_by_backtracking_linesearch(3)), nnx.Param)
+    assert (taken.first, taken.moved, taken.decayed) == ("nothing", {}, {})
+
+
 def test_moments_of_another_model_are_found():
     model = Net(nnx.Rngs(0))
     optimizer = made(optax.adam(0.1))(model)
@@ -278,7 +296,10 @@ def test_moments_of_another_model_are_found():
     assert "does not fit `extra.bias`, `extra.kernel`. The first update raises ValueError" in one.what
     del model.extra, model.head
     (one,) = audit(model, optimizer=renewed).findings
-    assert "does not fit `head.bias`, `head.kernel`" in one.what
+    assert one.what.startswith(
+        "an optimizer that was made for other leaves: what it remembers does not fit `head.bias`, `head.kernel`. The "
+        "first update raises ValueError."
+    )
 
 
 def test_what_has_no_moments_belongs_to_no_model():
@@ -376,3 +397,12 @@ def test_a_mask_of_params_is_said_as_what_it_raises():
     mask = jax.tree.map(lambda leaf: leaf.ndim > 1, nnx.state(model, nnx.Param))
     with pytest.raises(ValueError, match="optimizer raises when it makes a step: ValueError: pytree structure error"):
         audit(model, optimizer=made(optax.adamw(0.1, mask=mask)))
+
+
+def test_a_rule_that_does_not_fit_the_model_any_more_is_said_as_what_it_raises():
+    model = Net(nnx.Rngs(0))
+    mask = jax.tree.map(lambda leaf: True, nnx.state(model, nnx.Param))
+    optimizer = made(optax.masked(optax.adam(0.1), mask))(model)
+    model.extra = nnx.Linear(2, 2, rngs=nnx.Rngs(2))
+    with pytest.raises(ValueError, match=r"^optimizer cannot be made anew for this model: ValueError: .+"):
+        audit(model, optimizer=optimizer)

@@ -131,7 +131,6 @@ def _place(maker: Any) -> Place | None:
         file = inspect.getsourcefile(maker) or ""
     except (OSError, TypeError):
         return None
-    first = max(first, 1)
     try:
         tree = ast.parse(textwrap.dedent("".join(lines)))
     except SyntaxError:
@@ -166,10 +165,7 @@ def _fresh(model: nnx.Module, optimizer: nnx.Optimizer[Any], wrt: Any = None) ->
 
 def _misfits(fresh: nnx.Optimizer[Any], optimizer: nnx.Optimizer[Any], trained: set[str]) -> list[str]:
     """Return the paths of the model, or of the model that it was made for, whose state is not as a new one has it."""
-    wanted, found = (
-        {path: _shapes(leaf) for path, leaf in _state(one) if isinstance(leaf, nnx.OptVariable)}
-        for one in (fresh, optimizer)
-    )
+    wanted, found = ({path: _shapes(leaf) for path, leaf in _state(one)} for one in (fresh, optimizer))
     misfits = {path for path in wanted | found if wanted.get(path) != found.get(path)}
     mirrors = {path: name for path in wanted for name in trained if path.endswith(f".{name}")}
     above = {path.removesuffix(name) for path, name in mirrors.items()}  # such as `opt_state.0.mu.`
