@@ -161,7 +161,10 @@ def audit(
     target: Annotated[
         str, typer.Argument(metavar="[TARGET]", help="The model: package.module:callable, or file.py:callable.")
     ] = "",
-    inputs: Annotated[str, typer.Option(metavar="TARGET", help="What it is called with: a tuple, or a function.")] = "",
+    inputs: Annotated[
+        str, typer.Option(metavar="TARGET", help="What it is called with: a tuple, a function, or shapes.")
+    ] = "",
+    method: Annotated[str, typer.Option(metavar="NAME", help="The method that is called; __call__ by default.")] = "",
     optimizer: Annotated[str, typer.Option(metavar="TARGET", help="An optimizer, or model -> optimizer.")] = "",
     gradients: Annotated[str, typer.Option(metavar="TARGET", help="The filter of the gradient.")] = "",
     save: Annotated[str, typer.Option(metavar="TARGET", help="Your save(model, folder), or orbax.")] = "",
@@ -180,8 +183,8 @@ def audit(
 
     nnx-state audit my_project.models:build --inputs my_project.models:example
 
-    What is not said here is taken from the table tool.nnx-state.audit in pyproject.toml: target, inputs, select,
-    ignore, baseline, optimizer, gradients, save, restore.
+    What is not said here is taken from the table tool.nnx-state.audit in pyproject.toml: target, inputs, method,
+    select, ignore, baseline, optimizer, gradients, save, restore.
     Exit codes: 0 nothing was found, 1 something was, 2 the model could not be audited.
     """
     from nnx_state.audit import verbs as audit_verbs  # what the other verbs need not wait for
@@ -193,7 +196,7 @@ def audit(
     if rule:
         _say(audit_verbs.explain(rule), shown)
     rules = tuple(select or ()), tuple(ignore or ())
-    said = Settings(target, inputs, *rules, baseline, optimizer, gradients, save, restore)
+    said = Settings(target, inputs, method, *rules, baseline, optimizer, gradients, save, restore)
     _say(audit_verbs.check(said, form, update=update), shown)
 
 

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import jax
 import jax.numpy as jnp
+import numpy
+import optax
 import pytest
 from flax import nnx
 
@@ -18,6 +20,7 @@ from nnx_state import differences
 from nnx_state.audit import audit, table
 from nnx_state.audit.calling import CallError
 from nnx_state.audit.evaluation import Evaluation
+from nnx_state.audit.findings import by_cause
 from nnx_state.audit.optimizing import Step
 from nnx_state.audit.rules import NOTE, RULES, Model
 from nnx_state.audit.running import Call
@@ -242,8 +245,144 @@ class Told(nnx.Module):
 
 def test_inputs_may_be_keywords_and_a_mode_may_be_an_argument():
     assert audit(Told(nnx.Rngs(0)), inputs={"x": jnp.ones((2, 3)), "train": True}).findings == []
-    with pytest.raises(CallError, match="its class Dict has no __call__"):
+    with pytest.raises(CallError, match="its class Dict has no method __call__: name the one to call"):
         audit(nnx.Dict(a=nnx.Param(jnp.ones(1))), inputs=())
+
+
+class Density(nnx.Module):
+    """A model whose work is in methods, and which has no `__call__`."""
+
+    def __init__(self):
+        self.mean = nnx.Param(jnp.zeros(2))
+        self.spread = nnx.Param(jnp.ones(2))
+        self.asked = nnx.Param(jnp.array(0.0))
+        self.kept = nnx.BatchStat(jnp.zeros(2))
+
+    def log_prob(self, x, *, train):
+        self.asked[...] += 1
+        if train:
+            self.kept[...] = 0.9 * self.kept + 0.1 * x.mean(0)
+        return -(((x - self.mean) / self.spread) ** 2).sum(-1)
+
+    def sample(self, key):
+        return self.mean + jax.random.normal(key, (2,))
+
+
+def test_a_method_is_called_in_place_of_the_model():
+    rules = ["written-param", "unused-param", "eval-writes"]
+    asked = {"x": jnp.ones((3, 2)), "train": True}
+    report = audit(Density(), inputs=asked, method="log_prob", select=rules)
+    assert [(one.rule, one.path) for one in report.findings] == [("written-param", "asked")]
+    drawn = audit(Density(), inputs=(jax.random.key(0),), method="sample", select=rules)
+    assert [(one.rule, one.path) for one in drawn.findings] == [("unused-param", "spread"), ("unused-param", "asked")]
+
+
+def test_a_shape_stands_for_an_array():
+    shapes = {"x": jax.ShapeDtypeStruct((3, 2), jnp.float32), "train": True}
+    report = audit(Density(), inputs=shapes, method="log_prob", select=["written-param", "eval-writes"])
+    assert [(one.rule, one.path) for one in report.findings] == [("written-param", "asked")]
+
+
+def test_what_cannot_be_called_is_said():
+    with pytest.raises(CallError, match="Density has no method prob: name the one to call"):
+        audit(Density(), inputs=(jnp.ones(2),), method="prob")
+    with pytest.raises(TypeError, match=r"log_prob is called with inputs, and none were given: add inputs="):
+        audit(Density(), method="log_prob")
+
+
+def test_what_is_not_finite_is_advised_by_its_type():
+    for kind, advice in ((nnx.Param, "`nnx.Variable(…)` for a mask"), (nnx.BatchStat, "a test of the batch")):
+        (one,) = audit(nnx.Dict(value=kind(jnp.array([0.0, -jnp.inf])))).findings
+        assert one.write.startswith(advice)
+
+
+def net_of(layers):
+    """Return layers with norms whose averages an optimizer may train, made by two lines."""
+
+    class Net(nnx.Module):
+        def __init__(self):
+            self.norms = nnx.List([nnx.BatchNorm(2, rngs=nnx.Rngs(0)) for _ in range(layers)])
+            self.last = nnx.BatchNorm(2, rngs=nnx.Rngs(0))
+
+    return Net()
+
+
+def test_findings_that_one_change_mends_are_told_together():
+    def optimizer(model):
+        return nnx.Optimizer(model, optax.sgd(0.1), wrt=nnx.Variable)
+
+    report = audit(net_of(2), optimizer=optimizer, select=["trained-state"])
+    assert [one.path for one in report.findings] == [
+        "norms.0.mean",
+        "norms.0.var",
+        "norms.1.mean",
+        "norms.1.var",
+        "last.mean",
+        "last.var",
+    ]
+    assert [[one.path for one in cause] for cause in by_cause(report.findings)] == [
+        [one.path for one in report.findings]
+    ]
+    assert str(report).count("trained-state") == 1
+    assert "    Also found: `norms.0.var`, `norms.1.mean`, `norms.1.var` and 2\n" in str(report)
+    with pytest.raises(AssertionError, match=re.escape(str(report))):
+        report.raise_for()
+
+
+def test_findings_of_two_lines_or_of_no_line_are_told_apart():
+    class Net(nnx.Module):
+        def __init__(self):
+            self.pair = nnx.List([nnx.Param(jnp.arange(2)) for _ in range(3)])
+            self.one = nnx.Param(jnp.arange(2))
+
+    causes = by_cause(audit(Net()).findings)
+    assert [[one.path for one in cause] for cause in causes] == [["pair.0", "pair.1", "pair.2"], ["one"]]
+    without = audit(nnx.Dict(a=nnx.Param(jnp.arange(2)), b=nnx.Param(jnp.arange(2)))).findings
+    assert [len(cause) for cause in by_cause(without)] == [1, 1]
+
+
+def test_rules_that_lack_what_they_need_are_not_counted():
+    model = nnx.Dict(weight=nnx.Param(jnp.ones(2)))
+    report = audit(model, select=["integer-param", "written-param", "lost-in-checkpoint"])
+    assert (report.rules, str(report)) == (["integer-param"], "Nothing found: 1 value, 1 rule.")
+    with pytest.raises(ValueError, match="The rule written-param needs inputs, which the audit was not given"):
+        audit(model, select=["written-param"])
+
+
+class Odd(nnx.Module):
+    """A model with what a Variable may hold besides an array, and arrays in a tuple."""
+
+    def __init__(self):
+        self.pair = nnx.data((jnp.ones(2), jnp.zeros(3)))
+        self.whole, self.half, self.flag = nnx.Variable(3), nnx.Variable(2.5), nnx.Variable(True)
+        self.table, self.grid = nnx.Variable(numpy.arange(3)), numpy.ones(2)
+        self.nothing, self.empty = nnx.Variable(None), nnx.Variable({})
+        self.tree = nnx.Param({"a": jnp.ones(2), "b": 3})
+
+    def __call__(self, x):
+        return x * self.pair[0] * self.tree["a"]
+
+
+@pytest.mark.parametrize("wrt", [nnx.Param, ...])
+def test_odd_values_are_called_trained_and_saved(wrt):
+    kept = {}
+    report = audit(
+        Odd(),
+        inputs=(jnp.ones(2),),
+        optimizer=lambda model: nnx.Optimizer(model, optax.adamw(0.1), wrt=wrt),
+        save=lambda model, optimizer, folder: kept.update(run=nnx.clone((model, optimizer))),
+        restore=lambda model, optimizer, folder: kept["run"],
+    )
+    assert report.findings == []
+    with pytest.raises(ValueError, match="restore returns a State that does not fit the model: ValueError: Cannot set"):
+        audit(Odd(), save=lambda model, folder: None, restore=lambda folder: nnx.state(Odd()))
+
+
+def test_a_value_that_is_none_of_jax_is_named():
+    model = nnx.Dict(name=nnx.Variable("word"))
+    assert audit(model).findings == []
+    with pytest.raises(ValueError, match="`name` holds a str, which is no value of JAX"):
+        audit(model, inputs=())
 
 
 def test_without_inputs_no_call_does_anything():
@@ -259,7 +398,7 @@ def test_what_was_not_asked_for_is_nothing():
     assert (Step(), Trip()) == (step, trip)
     assert (Model([], None).step, Model([], None).trip) == (step, trip)
     assert Evaluation() == Evaluation("", {}, 0.0)
-    assert Settings() == Settings("", "", (), (), "", "", "", "", "")
+    assert Settings() == Settings("", "", "", (), (), "", "", "", "", "")
 
 
 def test_what_the_audit_hands_on_cannot_be_changed():

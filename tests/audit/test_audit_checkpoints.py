@@ -220,7 +220,7 @@ def test_what_orbax_changes_is_said(monkeypatch):
         return {path: value.astype(jnp.float32) if path == "half" else value for path, value in tree.items()}
 
     monkeypatch.setattr(saving, "_through_orbax", changing)
-    model = nnx.Dict(half=nnx.Param(jnp.ones(2, jnp.bfloat16)), name=nnx.Variable("a text"))
+    model = nnx.Dict(half=nnx.Param(jnp.ones(2, jnp.bfloat16)), other=nnx.Variable(jnp.ones(1)))
     (one,) = audit(model, save="orbax", select=["lost-in-checkpoint"]).findings
     what = "a leaf that comes back as array float32[1], not array bfloat16[1] after a round trip through Orbax."
     assert (one.path, one.what, one.write) == ("half", what, "a dtype that Orbax keeps.")

@@ -36,6 +36,14 @@ def wants(size):
     return Net()
 
 
+class Pair(nnx.Module):
+    def __init__(self):
+        self.pair = nnx.List([nnx.Param(jnp.arange(2)) for _ in range(2)])
+
+
+many = Pair()
+
+
 class NotOfNNX:
     pass
 """
@@ -71,7 +79,7 @@ def test_a_run_finds_more_and_a_choice_of_rules_less(run):
     assert [one["rule"] for one in json.loads(done.stdout)["findings"]] == ["integer-param", "static-written"]
     chosen = run("net:made", "--inputs", "net:x", "--ignore", "integer-param", "--ignore", "static-written")
     assert (chosen.returncode, chosen.stdout.split(":")[0]) == (0, "Nothing found")
-    assert run("net:right", "--inputs", "net:x").returncode == 0
+    assert run("net:right", "--inputs", "float32[1, 2]").returncode == 0
     assert run("net:made", "--select", "same-array").returncode == 0
 
 
@@ -79,6 +87,15 @@ def test_github_reads_one_line_for_each_finding(run):
     done = run("net:Net", "--format", "github")
     (line,) = done.stdout.splitlines()
     assert line.startswith("::error file=net.py,line=9,title=integer-param::table: a Param of int32")
+
+
+def test_values_of_one_line_are_told_at_once(run):
+    told = run("net:many")
+    assert told.stdout.count("[integer-param]") == 1
+    assert "- Also found: `pair.1`.\n" in told.stdout
+    assert told.stdout.endswith("2 findings in 2 values, of 1 cause.\n")
+    (line,) = run("net:many", "--format", "github").stdout.splitlines()
+    assert " Also found: `pair.1`. Write " in line
 
 
 def test_two_runs_write_the_same(run):
@@ -106,6 +123,9 @@ def test_rules_are_listed_and_explained(run):
         (["net:wants"], "net:wants could not be called: TypeError"),
         (["net:NotOfNNX"], "net:NotOfNNX is an object of NotOfNNX: the audit reads an nnx.Module"),
         (["net:made", "--inputs", "net:wrong"], "net:made raises when it is called with net:wrong: TypeError"),
+        (["net:made", "--inputs", "net:wrong"], "Without `--inputs`, its values are read, and nothing is called."),
+        (["net:made", "--inputs", "net:x", "--method", "go"], "its class Net has no method go: name the one to call"),
+        (["net:made", "--inputs", "float3[2]"], "float3[2]: there is no dtype float3; write a shape as in"),
         (["net:made", "--select", "typo"], "There is no rule typo"),
         (["--explain", "typo"], "There is no rule typo"),
     ],
@@ -173,6 +193,7 @@ def test_what_a_save_or_a_rule_needs_is_said(own):
     assert told.returncode == 2
     assert "save takes 3 arguments" in told.stderr
     assert "the optimizer too" in told.stderr
+    assert "Without `--save` and `--restore`, all other rules are asked." in told.stderr
     told = own("own.py:Net", "--select", "key-reuse")
     assert told.returncode == 2
     assert "The rule key-reuse needs --inputs" in told.stderr

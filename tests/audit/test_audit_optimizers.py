@@ -125,6 +125,14 @@ def test_a_counter_that_is_a_param_is_found_once_and_its_decay_is_measured():
     assert one.what.endswith("and weight decay draws it to zero.")
 
 
+def test_an_average_of_weights_that_decays_is_told_where_nothing_uses_it():
+    model = Net(nnx.Rngs(0))
+    model.average = nnx.Param(jnp.ones(3))
+    for tx, end in ((optax.adamw(0.1), "a step takes 1e-05 of it, and a thousand steps 1%."), (optax.sgd(0.1), "it.")):
+        (one,) = audit(model, inputs=(X,), optimizer=made(tx), select=["unused-param"]).findings
+        assert one.what.endswith(end)
+
+
 def test_what_has_no_gradient_does_not_hide_the_decay_of_the_rest():
     model = Net(nnx.Rngs(0))
     model.key, model.count = jax.random.key(0), nnx.Variable(jnp.array(0))

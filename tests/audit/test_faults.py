@@ -12,12 +12,13 @@ from flax import nnx
 
 from nnx_state import differences
 from nnx_state.audit import audit
-from nnx_state.audit.calling import CallError
+from nnx_state.audit.calling import CallError, Inputs
 from nnx_state.audit.effects import effects
 from nnx_state.audit.programs import Program, program
 from nnx_state.audit.rules import RULES
 
 X = jnp.ones((3, 2))
+INPUTS = Inputs("__call__", (X,))
 
 
 class Model(nnx.Module):
@@ -354,6 +355,10 @@ HAND_ON = (
     "the mode into the call of this layer, and of each one on the way, such as "
     "`self.drop(x, deterministic=not train)`; or no such argument, and `model.eval()`."
 )
+FROM_BEFORE = (
+    "a test of the batch before the average takes it in, such as `jnp.where(jnp.isfinite(new), new, old)`; and a state "
+    "from before."
+)
 SAID = {  # where the page of the rule shows another case
     "a counter as RngCount": (
         "an RngCount that belongs to no random stream: what leaves out or resets random state, as "
@@ -390,14 +395,12 @@ SAID = {  # where the page of the rule shows another case
     ),
     "an average that is NaN": (
         "a BatchStat with NaN or infinity in 2 of 2 elements: what is added to these or multiplied by them stays so.",
-        "a test of the batch before the average takes it in, such as `jnp.where(jnp.isfinite(new), new, old)`; a state "
-        "from before, if it came from a step.",
+        FROM_BEFORE,
     ),
     "an average that becomes NaN": (
         "a BatchStat with NaN or infinity in 1 of 1 elements after one call in training: what is added to these or "
         "multiplied by them stays so.",
-        "a test of the batch before the average takes it in, such as `jnp.where(jnp.isfinite(new), new, old)`; a state "
-        "from before, if it came from a step.",
+        FROM_BEFORE,
     ),
     "one key for two draws": (
         "a key that an earlier draw took already, in this call or in the one before (JAX: In jit, argument 0 is "
@@ -488,7 +491,7 @@ def test_a_counter_stands_still_where_its_step_is_rounded_away(step, limit):
 )
 def test_a_step_leads_from_a_whole_number_to_a_higher_one(before, after, steps):
     model = Model(nnx.Variable(jnp.array(before)), lambda model, x: model.value.set_value(jnp.array(after)))
-    assert effects(model, (X,)).steps == steps
+    assert effects(model, INPUTS).steps == steps
 
 
 def test_what_is_no_variable_or_a_param_is_no_counter_in_a_float():
@@ -512,7 +515,7 @@ def test_of_what_a_call_adds_the_plain_arrays_are_found():
 
     (one,) = audit(Model(jnp.ones(2), call), inputs=(X,), select=["array-written"]).findings
     assert one.path == "seen"
-    assert effects(Model(jnp.array(0), replaces), (X,)).settings == {}  # no array is a static value
+    assert effects(Model(jnp.array(0), replaces), INPUTS).settings == {}  # no array is a static value
 
 
 @dataclasses.dataclass
@@ -539,7 +542,7 @@ def test_a_model_that_compares_metadata_is_traced_all_the_same():
 
     model = Model(nnx.Param(jnp.ones(2)), call)
     model.other, model.scale = nnx.Param(jnp.ones(2)), nnx.Variable(jnp.ones(2))
-    assert program(model, (X,)).unused == {"other"}
+    assert program(model, INPUTS).unused == {"other"}
 
 
 def keeps_its_dtype(variable, value):
@@ -550,7 +553,7 @@ def keeps_its_dtype(variable, value):
 def test_the_hooks_of_a_variable_run_while_it_is_watched(hooks):
     model = Model(nnx.BatchStat(jnp.zeros((), jnp.bfloat16)), widens)
     model.value.set_metadata(on_set_value=hooks)
-    assert program(model, (X,)).forms == [{"value": "bfloat16[]"}] * 2
+    assert program(model, INPUTS).forms == [{"value": "bfloat16[]"}] * 2
 
 
 def test_a_model_that_can_neither_be_traced_nor_watched_has_no_program():
@@ -558,7 +561,7 @@ def test_a_model_that_can_neither_be_traced_nor_watched_has_no_program():
         assert model.value.get_metadata() == model.size.get_metadata()
         return x * model.value
 
-    assert program(untraceable(nnx.Param(jnp.ones(2)), call), (X,)) == Program(set(), set(), [])
+    assert program(untraceable(nnx.Param(jnp.ones(2)), call), INPUTS) == Program(set(), set(), [])
 
 
 def test_a_param_that_a_cache_depends_on_is_used():
@@ -568,7 +571,7 @@ def test_a_param_that_a_cache_depends_on_is_used():
 
     model = Model(nnx.Param(jnp.ones(2)), call)
     model.cache = nnx.Cache(jnp.zeros(2))
-    assert program(model, (X,)).unused == set()
+    assert program(model, INPUTS).unused == set()
 
 
 @pytest.mark.parametrize("kind", ["ref", "hijax"])
@@ -590,7 +593,7 @@ def test_of_several_arrays_in_a_param_the_largest_change_is_told():
     param = nnx.Param({"a": jnp.zeros(2), "longer": jnp.zeros(1), "bc": jnp.zeros(3)})
     (one,) = audit(Model(param, call), inputs=(X,), select=["written-param"]).findings
     assert one.what.startswith("a Param that one call in training changes by up to 7: it moves twice")
-    assert program(Model(param, call), (X,)).forms == [{"value": "float32[2], float32[3], float32[1]"}] * 2
+    assert program(Model(param, call), INPUTS).forms == [{"value": "float32[2], float32[3], float32[1]"}] * 2
 
 
 def test_a_param_that_grows_is_changed_in_shape():

@@ -8,7 +8,7 @@ import pytest
 from flax import nnx
 
 from nnx_state.audit import audit
-from nnx_state.audit.calling import EVALUATES, modes
+from nnx_state.audit.calling import EVALUATES, Inputs
 from nnx_state.audit.evaluation import Evaluation, evaluation
 
 X = jnp.ones((4, 2))
@@ -89,10 +89,6 @@ def test_a_call_that_takes_more_than_it_says_is_left_alone():
     assert found(block(call, drops=False, norms=False), X, True) == []
 
 
-def test_what_cannot_be_called_has_no_mode():
-    assert modes(nnx.Dict(a=1)) == set()
-
-
 def test_two_calls_that_cannot_be_compared_are_not():
     def call(model, x, train=True):
         model.rows += 1
@@ -103,7 +99,9 @@ def test_two_calls_that_cannot_be_compared_are_not():
     (one,) = found(model, X)
     assert "differ" not in one.what
     model.rows = 1
-    assert evaluation(model, (X,)) == Evaluation("train=False", {"drop.rngs.count": "by up to 1"}, 0.0)
+    assert evaluation(model, Inputs("__call__", (X,))) == Evaluation(
+        "train=False", {"drop.rngs.count": "by up to 1"}, 0.0
+    )
 
 
 def test_how_much_two_calls_differ_is_told():
@@ -134,7 +132,7 @@ def test_a_second_call_may_raise():
     findings = found(model, X)
     assert sorted(one.path for one in findings) == PATHS
     assert not any("differ" in one.what for one in findings)
-    assert evaluation(model, (X,)).apart == 0.0
+    assert evaluation(model, Inputs("__call__", (X,))).apart == 0.0
 
 
 @pytest.mark.parametrize("told", ["", "train"])

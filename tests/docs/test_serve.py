@@ -325,8 +325,9 @@ def test_our_own_site_is_served_as_it_is_built(site, tmp_path, pytestconfig, mon
         monkeypatch.delenv(name)
     served = Site(notebooks.load(str(pytestconfig.rootpath / "mkdocs.yml"), site_dir=str(tmp_path)))
     served.build(outcomes={})
-    docs = pytestconfig.rootpath / "docs"
-    served.update([docs / "index.md", docs / "lessons/linear.md", docs / "reference/linear.md"], outcomes={})
+    docs, package = pytestconfig.rootpath / "docs", pytestconfig.rootpath / "src/nnx_state"
+    edited = [docs / "index.md", docs / "lessons/linear.md", docs / "reference/linear.md", package / "filters.py"]
+    served.update(edited, outcomes={})
     assert differing(pages(tmp_path), pages(site)) == []
     assert differing(index(tmp_path), index(site)) == []
     lighter.lighten(tmp_path)  # the build does this to its files, and serve to none

@@ -8,12 +8,13 @@ from typing import Any
 
 from nnx_state import _files, _reading
 from nnx_state._outcome import RefusedError
+from nnx_state.audit.findings import Finding
 
 MARK = "Findings that `nnx-state audit --update-baseline` has recorded."  # how the file is told from others
 Key = tuple[str, str, str]  # the rule, the path of the value, and the file, without the line: lines move
 
 
-def split(path: Path, target: str, findings: list[Any]) -> tuple[list[Any], int]:
+def split(path: Path, target: str, findings: list[Finding]) -> tuple[list[Finding], int]:
     """Return the findings that are not recorded, and how many recorded ones there are no more.
 
     Args:
@@ -35,7 +36,7 @@ def split(path: Path, target: str, findings: list[Any]) -> tuple[list[Any], int]
     return new, recorded.total()
 
 
-def update(path: Path, target: str, findings: list[Any]) -> None:
+def update(path: Path, target: str, findings: list[Finding]) -> None:
     """Record the findings of a model in place of those that were recorded; those of other models stay.
 
     Raises:
@@ -48,7 +49,7 @@ def update(path: Path, target: str, findings: list[Any]) -> None:
     _files.replace(path, json.dumps(content, indent=2) + "\n")
 
 
-def _key(finding: Any, path: Path) -> Key:
+def _key(finding: Finding, path: Path) -> Key:
     """Return what is recorded of a finding: a file beside the baseline or below is named from there."""
     file = Path(finding.place.file if finding.place else "")
     folder = path.absolute().parent

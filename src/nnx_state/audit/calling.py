@@ -1,17 +1,20 @@
 """Call copies of a model, so that the model itself stays as it is."""
 
+import dataclasses
 import inspect
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from typing import Any
 
+import jax
+import jax.numpy as jnp
 from flax import nnx
 
 from nnx_state._hidden import walk
 from nnx_state._paths import dotted, leaves
 
-Inputs = tuple[Any, ...] | dict[str, Any]
 CONTAINERS = (list, dict, set, deque)
 EVALUATES = {  # what each argument that tells a mode is in evaluation
     "train": False,
@@ -31,28 +34,55 @@ class CallError(Exception):
     """The model raised when it was called, or cannot be called."""
 
 
-def modes(model: nnx.Module, inputs: Any = None) -> set[str]:
+@dataclass(frozen=True)
+class Inputs:
+    """Which method of a model is called, and what it gets.
+
+    Attributes:
+        method: its name.
+        args: the positional arguments.
+        kwargs: the keyword arguments.
+    """
+
+    method: str
+    args: tuple[Any, ...] = ()
+    kwargs: dict[str, Any] = field(default_factory=dict)
+
+    def map(self, change: Callable[[Any], Any]) -> "Inputs":
+        """Return the same call with each leaf of its arguments changed."""
+        args, kwargs = jax.tree.map(change, (self.args, self.kwargs))
+        return Inputs(self.method, args, kwargs)
+
+
+def filled(value: Any) -> Any:
+    """Return an array for a shape: floats between 0 and 1, and otherwise zeros; what is no shape stays."""
+    if not isinstance(value, jax.ShapeDtypeStruct):
+        return value
+    if jnp.issubdtype(value.dtype, jnp.floating):
+        return jax.random.uniform(jax.random.key(0), value.shape, value.dtype)
+    return jnp.zeros(value.shape, value.dtype)
+
+
+def modes(model: nnx.Module, inputs: Inputs) -> set[str]:
     """Return the arguments that tell a call its mode: with one, `model.eval()` alone does not say it.
 
     An argument that the call hands on, as one of `**kwargs`, is known from the inputs.
     """
-    if not callable(model):
-        return set()
-    handed_on = inputs.keys() if isinstance(inputs, dict) else set()
-    return (EVALUATES.keys() | {UNKNOWN}) & (inspect.signature(model).parameters.keys() | handed_on)
+    parameters = inspect.signature(_method(model, inputs)).parameters
+    return (EVALUATES.keys() | {UNKNOWN}) & (parameters.keys() | inputs.kwargs.keys())
 
 
-def evaluating(model: Any, inputs: Inputs, names: set[str]) -> inspect.BoundArguments | None:
-    """Return the arguments of a call with those that tell its mode, which `modes` names, set to evaluation.
+def evaluating(model: Any, inputs: Inputs, names: set[str]) -> Inputs | None:
+    """Return a call with the arguments that tell its mode, which `modes` names, set to evaluation.
 
     Returns:
         None where one of them is no bool, or the call takes other arguments than its signature says.
     """
     if UNKNOWN in names:
         return None
-    signature = inspect.signature(model)
+    signature = inspect.signature(_method(model, inputs))
     try:
-        bound = signature.bind(**inputs) if isinstance(inputs, dict) else signature.bind(*inputs)
+        bound = signature.bind(*inputs.args, **inputs.kwargs)
     except TypeError:
         return None
     own = names & signature.parameters.keys()
@@ -63,7 +93,7 @@ def evaluating(model: Any, inputs: Inputs, names: set[str]) -> inspect.BoundArgu
     if handed_on := names - own:
         (rest,) = (one.name for one in signature.parameters.values() if one.kind is one.VAR_KEYWORD)
         bound.arguments[rest] |= {name: EVALUATES[name] for name in handed_on}
-    return bound
+    return dataclasses.replace(inputs, args=bound.args, kwargs=bound.kwargs)
 
 
 def copied(model: nnx.Module, *, train: bool) -> Any:
@@ -83,20 +113,24 @@ def copied(model: nnx.Module, *, train: bool) -> Any:
     return copy
 
 
-def called(model: Any, inputs: Inputs | inspect.BoundArguments) -> Any:
+def called(model: Any, inputs: Inputs) -> Any:
     """Return what a model returns.
 
     Raises:
         CallError: If it raises, or cannot be called.
     """
-    if not callable(model):
-        raise CallError(f"its class {type(model).__name__} has no __call__, so that it cannot be called.")
+    method = _method(model, inputs)
     try:
-        if isinstance(inputs, inspect.BoundArguments):
-            return model(*inputs.args, **inputs.kwargs)
-        return model(**inputs) if isinstance(inputs, dict) else model(*inputs)
+        return method(*inputs.args, **inputs.kwargs)
     except Exception as error:
         raise CallError(f"{type(error).__name__}: {error}") from error
+
+
+def _method(model: Any, inputs: Inputs) -> Callable[..., Any]:
+    method = getattr(model, inputs.method, None)
+    if not callable(method):
+        raise CallError(f"its class {type(model).__name__} has no method {inputs.method}: name the one to call.")
+    return method  # type: ignore[no-any-return]
 
 
 @contextmanager

@@ -1,7 +1,6 @@
 """What one call does to the values of a model, found by comparing all that it holds before and after."""
 
 from dataclasses import dataclass, field
-from inspect import BoundArguments
 from typing import Any, TypeVar
 
 import jax
@@ -61,7 +60,7 @@ def effects(copy: nnx.Module, inputs: Inputs) -> Effects:
         )
 
 
-def written(copy: nnx.Module, inputs: Inputs | BoundArguments) -> dict[str, str]:
+def written(copy: nnx.Module, inputs: Inputs) -> dict[str, str]:
     """Call a copy of a model, and return how much it changes each leaf that it writes, in words, by path."""
     before = _numbers(copy)
     with kept(copy):

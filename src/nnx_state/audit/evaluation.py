@@ -2,7 +2,6 @@
 
 import math
 from dataclasses import dataclass, field
-from inspect import BoundArguments
 from typing import Any
 
 import jax
@@ -44,12 +43,12 @@ def evaluation(model: nnx.Module, inputs: Inputs) -> Evaluation:
         return Evaluation()
 
 
-def _evaluated(copy: Any, inputs: Inputs | BoundArguments, told: str) -> Evaluation:
+def _evaluated(copy: Any, inputs: Inputs, told: str) -> Evaluation:
     wrote = written(copy, inputs)
     return Evaluation(told, wrote, _apart(copy, inputs) if wrote else 0.0)
 
 
-def _apart(copy: Any, inputs: Inputs | BoundArguments) -> float:
+def _apart(copy: Any, inputs: Inputs) -> float:
     """Return by how much the floats that two calls return differ."""
     try:
         with kept(copy):

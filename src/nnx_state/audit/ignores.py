@@ -43,26 +43,20 @@ class Ignores:
             return True
         return False
 
-    def faults(self, asked: list[str], given: set[str]) -> list[Fault]:
-        """Return the comments that have no reason, and those that leave nothing out any more.
-
-        Args:
-            asked: the ids of the rules that were asked.
-            given: what the audit was given besides the model, such as `"inputs"`.
-        """
+    def faults(self, asked: list[str]) -> list[Fault]:
+        """Return the comments that have no reason, and those that leave out nothing of the rules that were asked."""
         found: list[Fault] = []
         if UNUSED_IGNORE not in asked:
             return found
         for place, (rules, reason) in self.reasons.items():
             for rule in rules:
-                known = RULES.get(rule)
                 if not reason:
                     what = f"`ignore[{rule}]` gives no reason, so that it does nothing."
                     found.append(Fault(what, f"`# nnx-state: ignore[{rule}] because …`.", place))
-                elif known is None:
+                elif rule not in RULES:
                     what = f"`ignore[{rule}]` names no rule."
                     found.append(Fault(what, "the id of a rule, or no comment.", place))
-                elif rule in asked and known.needs in {"", *given} and (place, rule) not in self.taken:
+                elif rule in asked and (place, rule) not in self.taken:
                     what = f"`ignore[{rule}]` leaves nothing out."
                     found.append(Fault(what, "no comment: what it was for is gone.", place))
         return found

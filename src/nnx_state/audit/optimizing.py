@@ -225,11 +225,11 @@ def _decayed(model: nnx.Module, optimizer: nnx.Optimizer[Any]) -> dict[str, floa
 
 def _taken(model: nnx.Module, optimizer: nnx.Optimizer[Any], number: int) -> dict[str, float]:
     """Return what the first step that moves anything takes of values that all are one number, without a gradient."""
-    copy: Any = nnx.clone(model)
     floats = nnx.All(optimizer.wrt, _is_float)  # a gradient raises where it meets something else
-    trained = nnx.state(copy, floats)
-    has_others = len(list(leaves(trained))) < len(list(leaves(nnx.state(copy, optimizer.wrt))))
-    nnx.update(copy, _filled(trained, number))
+    parts: Any = nnx.split(nnx.clone(model, arrays=True), floats, ...)
+    graphdef, trained, rest = parts
+    has_others = len(list(leaves(trained))) < len(list(leaves(nnx.state(model, optimizer.wrt))))
+    copy: Any = nnx.merge(graphdef, _filled(trained, number), rest)
     zeros = _filled(trained, 0)
     taken: dict[str, float] = {}
     try:

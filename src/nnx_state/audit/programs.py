@@ -126,7 +126,7 @@ def reused(model: nnx.Module, inputs: Inputs) -> tuple[str, Place | None] | None
         merged: Any = nnx.merge(graphdef, state)
         with kept(merged):
             for _ in range(2):
-                called(merged, jax.tree.map(_fresh, inputs))  # a user gives each call a key of its own
+                called(merged, inputs.map(_fresh))  # a user gives each call a key of its own
 
     with jax.debug_key_reuse(True):
         for calls in (jax.make_jaxpr(twice), twice):

@@ -1,7 +1,6 @@
 """Audit a model, and report what was found."""
 
 import json
-import textwrap
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -9,55 +8,14 @@ from typing import Any
 import jax
 from flax import nnx
 
-from nnx_state import _addresses
 from nnx_state.audit import optimizing, sarif, saving
-from nnx_state.audit.calling import Inputs
+from nnx_state.audit.calling import Inputs, filled
+from nnx_state.audit.findings import Finding, counted, told
 from nnx_state.audit.ignores import Ignores
 from nnx_state.audit.lines import Place
 from nnx_state.audit.rules import ERROR, NOTE, RULES, UNUSED_IGNORE, WARNING, Model
 from nnx_state.audit.running import Call
 from nnx_state.audit.table import Row, table
-
-WIDTH = 66  # columns of a report in text: as much as a page shows without scrolling
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One thing that is not right with a model.
-
-    Attributes:
-        rule: the id of the rule, which is also the name of its page.
-        severity: `"error"`, `"warning"` or `"note"`.
-        path: the path of the value, such as `layers.0.kernel`.
-        what: what it is, and what that does to this model.
-        write: what to write in its place.
-        place: the file and line that made it, or None where no line of a class did.
-    """
-
-    rule: str
-    severity: str
-    path: str
-    what: str
-    write: str
-    place: Place | None
-
-    def data(self) -> dict[str, Any]:
-        """Return it for programs, in types of JSON."""
-        return {
-            "rule": self.rule,
-            "severity": self.severity,
-            "path": self.path,
-            "what": self.what,
-            "write": self.write,
-            "file": self.place.shown if self.place else None,
-            "line": self.place.line if self.place else None,
-            "read": _addresses.address(f"audit/{self.rule}.md", _addresses.site()),
-        }
-
-    def __str__(self) -> str:
-        where = f"{self.place}: " if self.place else ""
-        said = (f"{where}{self.severity} [{self.rule}] {self.path}".strip(), self.what, f"Write {self.write}")
-        return "\n".join(_wrapped(line, "" if number == 0 else "    ") for number, line in enumerate(said))
 
 
 @dataclass(frozen=True)
@@ -67,7 +25,7 @@ class Report:
     Attributes:
         findings: sorted by file, line, path and rule.
         rows: the table of the model's values.
-        rules: the ids of the rules that were asked.
+        rules: the ids of the rules that were asked: of those that need inputs or more, the ones that had it.
     """
 
     findings: list[Finding]
@@ -75,8 +33,8 @@ class Report:
     rules: list[str]
 
     def __str__(self) -> str:
-        said = "\n\n".join(map(str, self.findings))
-        return said or f"Nothing found: {len(self.rows)} values, {len(self.rules)} rules."
+        said = told(self.findings)
+        return said or f"Nothing found: {counted(len(self.rows), 'value')}, {counted(len(self.rules), 'rule')}."
 
     def data(self) -> dict[str, Any]:
         """Return findings and values for programs, in types of JSON."""
@@ -96,15 +54,16 @@ class Report:
         Args:
             *severities: which count; errors and warnings by default. A note never does.
         """
-        counted = set(severities or (ERROR, WARNING)) - {NOTE}
-        if found := [one for one in self.findings if one.severity in counted]:
-            raise AssertionError("\n\n".join(map(str, found)))
+        failing = set(severities or (ERROR, WARNING)) - {NOTE}
+        if found := [one for one in self.findings if one.severity in failing]:
+            raise AssertionError(told(found))
 
 
 def audit(
     model: nnx.Module,
     *,
-    inputs: Inputs | None = None,
+    inputs: tuple[Any, ...] | dict[str, Any] | None = None,
+    method: str = "__call__",
     optimizer: Any = None,
     gradients: Any = None,
     save: Any = None,
@@ -121,7 +80,9 @@ def audit(
 
     Args:
         model: The module.
-        inputs: The positional arguments of a call, such as `(x,)`, or a dict of keyword arguments.
+        inputs: The positional arguments of a call, such as `(x,)`, or a dict of keyword arguments; an array may be
+            given by its shape and dtype, as a `jax.ShapeDtypeStruct`.
+        method: The method that is called with them, such as `"log_prob"`.
         optimizer: An `nnx.Optimizer`, or a function that takes the model and returns one.
         gradients: What the gradient is taken of: a filter, an `nnx.DiffState`, or the State that `nnx.grad` returned.
         save: Your `save(model, folder)`, or `save(model, optimizer, folder)`; `"orbax"` for Orbax alone.
@@ -153,12 +114,16 @@ def audit(
     integer-param steps
     ```
     """
-    asked = _asked(select, ignore)
-    rows = table(model)
     saved = saving.ORBAX if save == saving.ORBAX else "save"
     arguments = {"inputs": inputs, "optimizer": optimizer, "gradients": gradients, saved: save}
-    given = {name for name, value in arguments.items() if value is not None}
-    call = Call(_with_numbers(model, rows) if inputs is not None else model, inputs)
+    asked = _asked(select, ignore, {name for name, value in arguments.items() if value is not None})
+    rows = table(model)
+    call = Call(model, None)
+    if inputs is not None:
+        args, kwargs = jax.tree.map(filled, ((), inputs) if isinstance(inputs, dict) else (inputs, {}))
+        call = Call(_with_numbers(model, rows), Inputs(method, args, kwargs))
+    elif method != "__call__":
+        raise TypeError(f"{method} is called with inputs, and none were given: add inputs=(…,).")
     step, trip = optimizing.Step(), saving.Trip()
     if optimizer is not None:
         step = optimizing.step(_with_numbers(model, rows), optimizer, gradients)
@@ -174,22 +139,20 @@ def audit(
         for found in RULES[rule].finds(looked)
         if not ignores.take(rule, found.place)
     ]
-    findings += [
-        Finding(UNUSED_IGNORE, WARNING, "", one.what, one.write, one.place) for one in ignores.faults(asked, given)
-    ]
+    findings += [Finding(UNUSED_IGNORE, WARNING, "", one.what, one.write, one.place) for one in ignores.faults(asked)]
     return Report(sorted(findings, key=_order), rows, asked)
 
 
-def _wrapped(line: str, indent: str) -> str:
-    return textwrap.fill(line, WIDTH, initial_indent=indent, subsequent_indent="    ", break_on_hyphens=False)
-
-
-def _asked(select: Iterable[str] | None, ignore: Iterable[str]) -> list[str]:
+def _asked(select: Iterable[str] | None, ignore: Iterable[str], given: set[str]) -> list[str]:
+    """Return the rules to ask: of those that were chosen, the ones that have what they need."""
     ignored = list(ignore)
     chosen = [name for name, rule in RULES.items() if rule.severity != NOTE] if select is None else list(select)
     if unknown := sorted({*chosen, *ignored} - set(RULES)):
         raise ValueError(f"There is no rule {unknown[0]}: choose among {', '.join(RULES)}.")
-    return [name for name in chosen if name not in ignored]
+    able = [name for name in chosen if RULES[name].needs in {"", *given}]
+    if chosen and not able:
+        raise ValueError(f"The rule {chosen[0]} needs {RULES[chosen[0]].needs}, which the audit was not given.")
+    return [name for name in able if name not in ignored]
 
 
 def _with_numbers(model: nnx.Module, rows: list[Row]) -> nnx.Module:
@@ -200,6 +163,13 @@ def _with_numbers(model: nnx.Module, rows: list[Row]) -> nnx.Module:
         raise ValueError(
             "An abstract model cannot be called, trained or saved: audit it alone, or make its numbers first."
         )
+    for row in rows:
+        for leaf in jax.tree.leaves(row.held) if isinstance(row.held, nnx.Variable) else ():
+            if not hasattr(leaf, "dtype") and not isinstance(leaf, bool | int | float | complex):
+                raise ValueError(
+                    f"`{row.path}` holds a {type(leaf).__name__}, which is no value of JAX, so that this model cannot "
+                    "be called, trained or saved: make it a plain attribute, and no Variable."
+                )
     return model
 
 

@@ -18,7 +18,7 @@ class Call:
 
     Args:
         model: with numbers; it is not changed.
-        inputs: the positional arguments of a call, or a dict of keyword arguments; None if nothing is called.
+        inputs: what is called, and with what; None if nothing is called.
 
     Raises:
         CallError: If the model cannot be called with them.

@@ -6,13 +6,14 @@ from typing import Any
 from urllib.parse import quote
 
 from nnx_state import _addresses
+from nnx_state.audit.findings import Finding
 from nnx_state.audit.lines import Place
 from nnx_state.audit.rules import RULES, Rule
 
 SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
 
 
-def log(findings: list[Any], rules: list[str]) -> dict[str, Any]:
+def log(findings: list[Finding], rules: list[str]) -> dict[str, Any]:
     """Return the log of one run, in types of JSON.
 
     Args:
@@ -40,7 +41,7 @@ def _rule(rule: Rule) -> dict[str, Any]:
     return described
 
 
-def _result(finding: Any, index: int) -> dict[str, Any]:
+def _result(finding: Finding, index: int) -> dict[str, Any]:
     """Return one result: it is the same one in the next run, as long as its rule and its path are."""
     said = f"`{finding.path}`: " if finding.path else ""
     return {
@@ -53,7 +54,7 @@ def _result(finding: Any, index: int) -> dict[str, Any]:
     }
 
 
-def _location(finding: Any) -> dict[str, Any]:
+def _location(finding: Finding) -> dict[str, Any]:
     location: dict[str, Any] = {}
     if finding.place:
         location["physicalLocation"] = {

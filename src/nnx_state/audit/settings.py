@@ -17,6 +17,7 @@ class Settings:
     Attributes:
         target: the model: `module:callable`, `module:object` or `file.py:callable`.
         inputs: the same for the arguments of a call.
+        method: the name of the method that is called with them.
         select: the ids of the rules to ask.
         ignore: those to leave out.
         baseline: the file of the findings that are known already; relative to the file that names it.
@@ -28,6 +29,7 @@ class Settings:
 
     target: str = ""
     inputs: str = ""
+    method: str = ""
     select: tuple[str, ...] = ()
     ignore: tuple[str, ...] = ()
     baseline: str = ""

@@ -3,18 +3,21 @@
 import functools
 import importlib
 import importlib.util
+import re
 import sys
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import jax
+import jax.numpy as jnp
 from flax import nnx
 
 from nnx_state._outcome import RefusedError
 from nnx_state.audit import saving
-from nnx_state.audit.calling import Inputs
 
 HOW = "write `package.module:callable` or `file.py:callable`"
+SHAPED = re.compile(r"(\w+)\[([\d, ]*)\]")  # an array, as in `float32[4, 3]`
 OTHERS = {"linen": "Flax Linen", "equinox": "Equinox", "torch": "PyTorch"}
 
 
@@ -32,12 +35,17 @@ def model(target: str) -> nnx.Module:
     return found
 
 
-def inputs(target: str) -> Inputs:
-    """Return the arguments that a target names or makes: a tuple, a dict of keywords, or a single value.
+def inputs(target: str) -> tuple[Any, ...] | dict[str, Any]:
+    """Return the arguments that a target names or makes, or whose shapes it says, such as `float32[4, 3] int32[4]`.
+
+    Returns:
+        A tuple, or a dict of keywords; of shapes, arrays without numbers.
 
     Raises:
         RefusedError: If it cannot be loaded or made; the message says why.
     """
+    if SHAPED.search(target) and not SHAPED.sub("", target).strip(" ,"):
+        return tuple(_shaped(target, *said) for said in SHAPED.findall(target))
     found = _value(target)
     return found if isinstance(found, tuple | dict) else (found,)
 
@@ -84,6 +92,14 @@ def _loaded(target: str) -> Any:
             raise RefusedError(f"{place} has no {name}: {HOW}.")
         found = getattr(found, part)
     return found
+
+
+def _shaped(target: str, dtype: str, shape: str) -> Any:
+    without_numbers: Any = jax.ShapeDtypeStruct  # it has no types
+    try:
+        return without_numbers([int(size) for size in re.findall(r"\d+", shape)], jnp.dtype(dtype))
+    except TypeError:
+        raise RefusedError(f"{target}: there is no dtype {dtype}; write a shape as in `float32[4, 3]`.") from None
 
 
 def _made(target: str, maker: Any) -> Any:

@@ -9,7 +9,8 @@ from nnx_state import _addresses, _pages
 from nnx_state._outcome import DONE, NOT_YET, Outcome, RefusedError
 from nnx_state.audit import baseline, sarif, saving, targets
 from nnx_state.audit.calling import CallError
-from nnx_state.audit.report import Finding, Report, audit
+from nnx_state.audit.findings import Finding, by_cause, counted, others
+from nnx_state.audit.report import Report, audit
 from nnx_state.audit.rules import NOTE, RULES
 from nnx_state.audit.settings import Settings, of_project, project_file
 
@@ -63,6 +64,7 @@ def _report(settings: Settings) -> Report:
             return audit(
                 model,
                 inputs=arguments,
+                method=settings.method or "__call__",
                 optimizer=targets.optimizer(settings.optimizer) if settings.optimizer else None,
                 gradients=targets.plain(settings.gradients) if settings.gradients else None,
                 save=targets.plain(settings.save) if settings.save else None,
@@ -70,16 +72,21 @@ def _report(settings: Settings) -> Report:
                 select=settings.select or None,
                 ignore=settings.ignore,
             )
+        except saving.SaveError as error:
+            raise RefusedError(f"{error}.\nWithout `--save` and `--restore`, all other rules are asked.") from error
         except (ValueError, TypeError) as error:
             raise RefusedError(str(error)) from error
         except CallError as error:
-            raise RefusedError(f"{target} raises when it is called with {inputs}: {error}") from error
+            raise RefusedError(
+                f"{target} raises when it is called with {inputs}: {error}\n"
+                "Without `--inputs`, its values are read, and nothing is called."
+            ) from error
 
 
 def _recorded(settings: Settings, report: Report) -> Outcome:
     """Record what was found in the baseline."""
     baseline.update(Path(settings.baseline), settings.target, report.findings)
-    text = f"{_counted(len(report.findings), 'finding')} of {settings.target} recorded in `{settings.baseline}`."
+    text = f"{counted(len(report.findings), 'finding')} of {settings.target} recorded in `{settings.baseline}`."
     return Outcome(text, {"recorded": len(report.findings)})
 
 
@@ -89,7 +96,7 @@ def _told(report: Report, form: str, known: int, gone: int) -> Outcome:
     if form == "sarif":
         return Outcome("", sarif.log(report.findings, report.rules), code)
     if form == "github":
-        return Outcome("\n".join(map(_annotation, report.findings)), {}, code)
+        return Outcome("\n".join(map(_annotation, by_cause(report.findings))), {}, code)
     return Outcome(_text(report, known, gone), report.data() | {"known": known, "gone": gone}, code)
 
 
@@ -119,38 +126,34 @@ def explain(rule: str) -> Outcome:
 
 
 def _text(report: Report, known: int, gone: int) -> str:
-    blocks = [_block(one) for one in report.findings]
-    blocks.append(_total(report) if report.findings else str(report))
+    causes = by_cause(report.findings)
+    total = f"{counted(len(report.findings), 'finding')} in {counted(len(report.rows), 'value')}"
+    of_causes = f", of {counted(len(causes), 'cause')}" if len(causes) < len(report.findings) else ""
+    blocks = [*map(_block, causes), f"{total}{of_causes}." if causes else str(report)]
     if known:
-        blocks.append(f"{_counted(known, 'known finding')} left out.")
+        blocks.append(f"{counted(known, 'known finding')} left out.")
     if gone:
-        blocks.append(
-            f"{_counted(gone, 'known finding')} not found any more: `--update-baseline` forgets what is gone."
-        )
+        blocks.append(f"{counted(gone, 'known finding')} not found any more: `--update-baseline` forgets what is gone.")
     return "\n\n".join(blocks)
 
 
-def _block(one: Finding) -> str:
+def _block(cause: list[Finding]) -> str:
+    one = cause[0]
     where = f"{one.place}: " if one.place else ""
     path = f"`{one.path}`: " if one.path else ""
     read = _addresses.reached(f"audit/{one.rule}.md")
-    return f"{where}{one.severity} [{one.rule}]\n\n- {path}{one.what}\n- Write {one.write}\n- Read: {read}"
+    lines = [f"{path}{one.what}", others(cause), f"Write {one.write}", f"Read: {read}"]
+    return f"{where}{one.severity} [{one.rule}]\n\n" + "\n".join(f"- {line}" for line in lines if line)
 
 
-def _total(report: Report) -> str:
-    return f"{_counted(len(report.findings), 'finding')} in {len(report.rows)} values."
-
-
-def _counted(count: int, noun: str) -> str:
-    return f"{count} {noun}{'' if count == 1 else 's'}"
-
-
-def _annotation(one: Finding) -> str:
-    """Return a finding as a line which GitHub shows at the line of the file."""
+def _annotation(cause: list[Finding]) -> str:
+    """Return a cause as one line, which GitHub shows at the line of the file; it shows ten of a step."""
+    one = cause[0]
     level = "notice" if one.severity == NOTE else one.severity
     where = f"file={_escaped(one.place.shown)},line={one.place.line}," if one.place else ""
     path = f"{one.path}: " if one.path else ""
-    said = f"{path}{one.what} Write {one.write}".replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+    said = " ".join(filter(None, [f"{path}{one.what}", others(cause), f"Write {one.write}"]))
+    said = said.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
     return f"::{level} {where}title={one.rule}::{said}"
 
 

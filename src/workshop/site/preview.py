@@ -1,13 +1,15 @@
 """The site as ``serve`` shows it: built whole once, and then kept up with what is edited.
 
 MkDocs alone builds every page anew at each edit. With ``--dirty`` it builds the edited page alone, in a navigation with
-titles made of file names, since it did not read the other pages. Here an edited page is read again, and then all pages
-are written: reading is what takes the time, and each page shows titles of others.
+titles made of file names, since it did not read the other pages. Here an edited page is read again, and for a module
+the page of its docstrings; then all pages are written: reading is what takes the time, and each page shows titles of
+others.
 
 MkDocs has no public way to read one page. The lock holds the release whose private ones are used.
 """
 
 import logging
+import re
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -27,6 +29,7 @@ from workshop.pages import relative
 from workshop.site.notebooks import Background, Outcome, sources
 
 log = logging.getLogger("mkdocs.preview")
+DOCSTRINGS = re.compile(r"^::: ([\w.]+)", re.MULTILINE)  # where a page shows those of a module
 
 
 class Site(BasePlugin[LegacyConfig]):
@@ -69,16 +72,28 @@ class Site(BasePlugin[LegacyConfig]):
         files = [file for file in self.files if file.inclusion.is_in_serve()]
         return {Path(file.abs_src_path): file for file in files if file.abs_src_path}
 
+    def modules(self) -> dict[Path, Path]:
+        """Return the page that shows the docstrings of each module, by the path of the module."""
+        shown = {
+            Path(folder, *name.split(".")).with_suffix(".py"): path
+            for path, file in self.sources().items()
+            for name in DOCSTRINGS.findall((file.page and file.page.markdown) or "")
+            for folder in self.settings.watch
+        }
+        return {module: page for module, page in shown.items() if module.exists()}
+
     def update(self, edited: Iterable[Path], outcomes: Mapping[Path, Outcome]) -> None:
         """Read edited files again, and write what shows them.
 
         Args:
-            edited: some of the paths of `sources`.
+            edited: some of the paths of `sources` and of `modules`.
             outcomes: what came out of the notebooks.
         """
         self.outcomes = outcomes
-        sources = self.sources()
-        files = [sources[path] for path in edited]
+        mkdocstrings: Any = self.settings.plugins["mkdocstrings"]
+        mkdocstrings.handlers.teardown()  # or it would show what modules said before
+        sources, modules = self.sources(), self.modules()
+        files = [sources[path] for path in {modules.get(path, path) for path in edited}]
         for file in files:
             if file.page is None:
                 file.copy_file()
@@ -140,8 +155,8 @@ class Preview:
         site, self._site = self._site, None  # should this call fail, the next one builds the whole site
         times = {path: path.stat().st_mtime_ns for place in self._places for path in sources(place)}
         edited = _differing(self._times, times)
-        if site and not edited <= site.sources().keys() & times.keys():
-            site = None  # a module, a template, the navigation, a new file: what follows from it may be anywhere
+        if site and not edited <= (site.sources().keys() | site.modules().keys()) & times.keys():
+            site = None  # a template, the navigation, a new file, code of the site: what follows may be anywhere
         settings = site.settings if site else self._load()
         outcomes = self._background.outcomes(settings)
         if site:

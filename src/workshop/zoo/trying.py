@@ -49,7 +49,7 @@ def findings(entry: Entry) -> list[Finding]:
 
 
 def _found(model: Any) -> list[Finding]:
-    return audit(model, select=[name for name, rule in RULES.items() if rule.needs != "inputs"]).findings
+    return audit(model, select=RULES).findings
 
 
 def _told(findings: list[Finding]) -> list[str]:
@@ -75,7 +75,8 @@ def fates(entry: Entry, before: list[Finding]) -> Iterator[dict[str, Any]]:
         with watch.over():
             model = entry.make()
         if planted := plant(model, functools.partial(watch.line, model)):
-            found = audit(model, inputs=entry.inputs, select=RULES).findings if runs else _found(model)
+            inputs = entry.inputs if runs else None
+            found = audit(model, inputs=inputs, select=RULES, **planted.given).findings
             same = [one for one in before if runs or RULES[one.rule].needs != "inputs"]
             yield {"rule": rule, "path": planted.path, **_fate(rule, planted, found, same)}
 

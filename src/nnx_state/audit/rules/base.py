@@ -1,7 +1,7 @@
 """What a rule is, what it looks at, and what several of them ask of a value."""
 
 import dataclasses
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +15,7 @@ from nnx_state.audit.saving import Trip
 from nnx_state.audit.table import Row
 
 ERROR, WARNING, NOTE = "error", "warning", "note"
+SHOWN = 3  # paths in a sentence
 
 
 @dataclass(frozen=True)
@@ -108,6 +109,13 @@ def dtype_name(array: Any) -> str:
 def with_article(noun: str) -> str:
     """Return a noun after the article that it takes, such as `an array`."""
     return f"{'an' if noun[0].lower() in 'aeiou' or noun.startswith('Rng') else 'a'} {noun}"
+
+
+def named(paths: Iterable[str]) -> str:
+    """Name the first of some paths for a sentence, and count the rest."""
+    names = list(paths)
+    rest = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
+    return ", ".join(f"`{name}`" for name in names[:SHOWN]) + rest
 
 
 def shares(share: float) -> str:

@@ -73,10 +73,12 @@ def _mode_unheard(model: Model) -> Iterator[Found]:
 def _unused_param(model: Model) -> Iterator[Found]:
     for row in model.variables(nnx.Param):
         if row.path in model.call.unused and is_float(row) and row.path not in model.call.written:
+            share = model.step.decayed.get(row.path)
+            decays = f" If it is a copy, such as an average of weights: a step takes {shares(share)}." if share else ""
             yield Found(
                 row,
                 f"a Param on which no output of this call depends: its gradient is zero, and its {row.nbytes} bytes "
-                "and those of its moments are kept for nothing, unless another method uses it.",
+                f"and those of its moments are kept for nothing, unless another method uses it.{decays}",
                 "the layer into the call, or no layer; a type of its own, if it is used and not trained.",
             )
 

@@ -1,17 +1,27 @@
 """Rules of optimizers; they need one."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
 from flax import nnx
 
 from nnx_state.audit.optimizing import Step
-from nnx_state.audit.rules.base import ERROR, NOTE, Found, Model, count_numbers, is_float, rule, shares, with_article
+from nnx_state.audit.rules.base import (
+    ERROR,
+    NOTE,
+    Found,
+    Model,
+    count_numbers,
+    is_float,
+    named,
+    rule,
+    shares,
+    with_article,
+)
 from nnx_state.audit.table import Row
 
 NORMS = (nnx.BatchNorm, nnx.LayerNorm, nnx.RMSNorm, nnx.GroupNorm, nnx.InstanceNorm)
 STATE = (nnx.BatchStat, nnx.Cache, nnx.Intermediate, nnx.RngState)  # which a forward pass writes
 FILTER = "a filter such as `wrt=nnx.Param`, which leaves out what a call writes."
-SHOWN = 3  # paths in a sentence
 
 
 @rule("wrt-matches-nothing", ERROR, "an optimizer whose filter matches nothing", needs="optimizer")
@@ -35,7 +45,7 @@ def _wrt_differs(model: Model) -> Iterator[Found]:
     if filtered and step.gradients is not None and (missing := step.trained - step.gradients):
         yield Found(
             filtered,
-            f"a filter that matches {len(step.trained)} leaves, of which {_named(missing)} "
+            f"a filter that matches {len(step.trained)} leaves, of which {named(sorted(missing))} "
             f"{'gets' if len(missing) == 1 else 'get'} no gradient: the first update {_told(step)}.",
             "one filter for both: `nnx.grad(loss, argnums=nnx.DiffState(0, optimizer.wrt))`.",
         )
@@ -49,8 +59,8 @@ def _unused_gradient(model: Model) -> Iterator[Found]:
         nbytes = sum(row.nbytes for row in model.rows if row.path in unused)
         yield Found(
             filtered,
-            f"a filter that leaves out {_named(unused)}, for which a gradient is computed in each step: {nbytes} bytes "
-            "that no update reads.",
+            f"a filter that leaves out {named(sorted(unused))}, for which a gradient is computed in each step: "
+            f"{nbytes} bytes that no update reads.",
             "`nnx.grad(loss, argnums=nnx.DiffState(0, optimizer.wrt))`, which computes what the optimizer uses.",
         )
 
@@ -66,7 +76,7 @@ def _foreign_optimizer(model: Model) -> Iterator[Found]:
     elif step.misfits:
         yield Found(
             filtered,
-            f"an optimizer that was made for other leaves: what it remembers does not fit {_named(step.misfits)}. The "
+            f"an optimizer that was made for other leaves: what it remembers does not fit {named(step.misfits)}. The "
             f"first update {_told(step)}.",
             "a new `nnx.Optimizer` after the model has changed; `carry_over(old, new)` copies what still fits.",
         )
@@ -124,10 +134,3 @@ def _filter(step: Step) -> Row | None:
 
 def _told(step: Step) -> str:
     return "raises nothing" if step.first == "nothing" else step.first
-
-
-def _named(paths: Iterable[str]) -> str:
-    """Name some paths, and count the rest."""
-    names = sorted(paths)
-    rest = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
-    return ", ".join(f"`{name}`" for name in names[:SHOWN]) + rest

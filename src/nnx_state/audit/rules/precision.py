@@ -21,6 +21,12 @@ from nnx_state.audit.rules.base import (
 )
 
 MOMENTUM = 0.99  # the default of `nnx.BatchNorm`
+WHERE_FROM = {  # what is not finite, and what to write
+    nnx.Param: "`nnx.Variable(…)` for a mask that is infinite on purpose; otherwise a state from before the step that "
+    "made it, with a smaller rate or clipped gradients.",
+    nnx.BatchStat: "a test of the batch before the average takes it in, such as `jnp.where(jnp.isfinite(new), new, "
+    "old)`; and a state from before.",
+}
 
 
 @rule("half-average", WARNING, "a running average in half precision")
@@ -59,8 +65,7 @@ def _not_finite(model: Model) -> Iterator[Found]:
                     row,
                     f"{with_article(kind.__name__)} with NaN or infinity in {count or spoilt} of "
                     f"{count_numbers(row)} elements{when}: what is added to these or multiplied by them stays so.",
-                    "a test of the batch before the average takes it in, such as `jnp.where(jnp.isfinite(new), new, "
-                    "old)`; a state from before, if it came from a step.",
+                    WHERE_FROM[kind],
                 )
 
 
