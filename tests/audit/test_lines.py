@@ -43,6 +43,10 @@ class Net(Base):
         self.parts = nnx.Dict(
             one=nnx.Param(jnp.ones(1)),
             two=nnx.Param(jnp.ones(1)),
+            three=nnx.Linear(1, 1, use_bias=False, rngs=nnx.Rngs(0)),
+        )
+        self.alone = nnx.Sequential(
+            nnx.Linear(1, 1, use_bias=False, rngs=nnx.Rngs(2)),
         )
         self.many = nnx.List([nnx.Linear(1, 1, use_bias=False, rngs=nnx.Rngs(n)) for n in range(2)])
         self.comprehended = nnx.List(
@@ -102,6 +106,8 @@ LINES = {
     "later": "self.later",
     "parts.one": "one=nnx.Param",
     "parts.two": "two=nnx.Param",
+    "parts.three.kernel": "three=nnx.Linear",
+    "alone.layers.0.kernel": "nnx.Linear(1, 1, use_bias=False, rngs=nnx.Rngs(2)),",
 }
 
 
