@@ -155,3 +155,10 @@ def test_what_is_put_in_from_outside_has_no_line(module):
 def test_a_tied_variable_has_one_row_and_names_its_other_path(module):
     (row,) = [row for row in table(module.Net()) if row.path == "layers.0.kernel"]
     assert row.also == ("tied",)
+
+
+def test_a_class_without_a_source_has_no_lines(module):
+    made = type("Made", (module.nnx.Module,), {"__module__": "nowhere", "__doc__": "It stands in no file."})()
+    made.weight = module.nnx.Param(module.jnp.ones(1))
+    (row,) = [row for row in table(made) if row.path == "weight"]
+    assert row.place is None
