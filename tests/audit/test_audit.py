@@ -18,7 +18,7 @@ from flax import nnx
 import nnx_state.audit
 from nnx_state import differences
 from nnx_state.audit import audit, table
-from nnx_state.audit.calling import CallError
+from nnx_state.audit.calling import CallError, filled
 from nnx_state.audit.evaluation import Evaluation
 from nnx_state.audit.findings import by_cause
 from nnx_state.audit.optimizing import Step
@@ -281,6 +281,27 @@ def test_a_shape_stands_for_an_array():
     shapes = {"x": jax.ShapeDtypeStruct((3, 2), jnp.float32), "train": True}
     report = audit(Density(), inputs=shapes, method="log_prob", select=["written-param", "eval-writes"])
     assert [(one.rule, one.path) for one in report.findings] == [("written-param", "asked")]
+
+
+def test_a_shape_is_filled_with_floats_between_0_and_1_or_with_zeros():
+    floats, numbers = (filled(jax.ShapeDtypeStruct((9,), dtype)) for dtype in (jnp.float32, jnp.int32))
+    assert (floats.shape, floats.dtype, numbers.dtype, numbers.tolist()) == ((9,), jnp.float32, jnp.int32, [0] * 9)
+    assert 0 <= floats.min() < floats.max() < 1
+    assert filled(numbers) is numbers
+
+
+def test_a_model_with_a_tracer_is_not_called():
+    model = nnx.Dict(w=nnx.Param(jnp.ones(1)))
+
+    def leaves(x):
+        object.__setattr__(model, "w", nnx.Param(x))
+
+    jax.make_jaxpr(leaves)(jnp.ones(1))
+    with pytest.raises(ValueError, match="tracer") as raised:
+        audit(model, inputs=())
+    assert str(raised.value) == (
+        "A model with a tracer cannot be called: audit it without inputs, which says where it is."
+    )
 
 
 def test_what_cannot_be_called_is_said():

@@ -84,6 +84,14 @@ def test_inputs_are_a_tuple_or_keywords():
     assert one.tolist() == [1]
 
 
+def test_inputs_may_be_shapes():
+    said = targets.inputs("float32[4, 30], int32[] bool[2]")
+    assert [(one.shape, str(one.dtype)) for one in said] == [((4, 30), "float32"), ((), "int32"), ((2,), "bool")]
+    with pytest.raises(RefusedError) as raised:
+        targets.inputs("flot32[4]")
+    assert str(raised.value) == "flot32[4]: there is no dtype flot32; write a shape as in `float32[4, 3]`."
+
+
 def test_an_optimizer_may_be_there_or_made_or_wait_for_the_model():
     assert isinstance(targets.optimizer("aimed:made"), nnx.Optimizer)
     assert isinstance(targets.optimizer("aimed:optimizer"), nnx.Optimizer)
@@ -161,6 +169,9 @@ def test_a_file_is_found_from_here_or_where_modules_are(folder, monkeypatch, tmp
     assert sys.path.count(str(folder)) == 1
     assert targets._found("aimed.py") == folder / "aimed.py"
     assert targets.from_file(folder / "aimed.py") is targets.from_file(folder / "aimed.py")
+    with pytest.raises(ImportError) as refused:
+        targets.from_file(folder / "aimed.txt")
+    assert str(refused.value) == f"{folder / 'aimed.txt'} is no Python file"
     with pytest.raises(
         RefusedError, match=r"^nowhere\.py:Net could not be imported: FileNotFoundError: .+nowhere\.py'\.$"
     ):
