@@ -351,6 +351,25 @@ def test_what_is_right_is_left_alone(right):
     assert audit(model, inputs=inputs_of(model), select=RULES).findings == []
 
 
+def test_one_array_is_found_in_two_params_alone():
+    array = jnp.ones(2)
+    assert audit(nnx.Dict(one=nnx.Variable(array), two=nnx.Param(array)), select=["same-array"]).findings == []
+    (one,) = audit(nnx.Dict(one=nnx.Param(array), two=nnx.Param(array)), select=["same-array"]).findings
+    assert one.path == "two"
+
+
+def test_the_same_random_numbers_are_found_in_params_alone():
+    def draw(kind):
+        return kind({"a": jax.random.normal(jax.random.key(3), (2,)), "b": jnp.arange(3.0)})
+
+    def drawn(**values):
+        return [one.path for one in audit(nnx.Dict(**values), select=["same-draw"]).findings]
+
+    assert drawn(one=draw(nnx.Variable), two=draw(nnx.Param)) == []
+    assert drawn(one=draw(nnx.Param), two=draw(nnx.Param)) == ["two"]  # once, whatever the second arrays are
+    assert drawn(one=nnx.Param(jnp.zeros((0, 2))), two=nnx.Param(jnp.zeros((0, 2)))) == []
+
+
 HAND_ON = (
     "the mode into the call of this layer, and of each one on the way, such as "
     "`self.drop(x, deterministic=not train)`; or no such argument, and `model.eval()`."
