@@ -368,6 +368,19 @@ def test_the_same_random_numbers_are_found_in_params_alone():
     assert drawn(one=draw(nnx.Variable), two=draw(nnx.Param)) == []
     assert drawn(one=draw(nnx.Param), two=draw(nnx.Param)) == ["two"]  # once, whatever the second arrays are
     assert drawn(one=nnx.Param(jnp.zeros((0, 2))), two=nnx.Param(jnp.zeros((0, 2)))) == []
+    array = jax.random.normal(jax.random.key(3), (2,))
+    assert drawn(one=nnx.Param(array), two=nnx.Param(array)) == []  # which is `same-array`
+
+
+def test_a_tie_is_found_in_params_alone_with_all_its_paths():
+    found = {}
+    for kind in (nnx.Variable, nnx.Param):
+        model = nnx.Dict(one=kind(jnp.ones(1)))
+        model.two = model.three = model.one
+        found[kind] = audit(model, select=["tied-param"]).findings
+    (one,) = found[nnx.Param]
+    assert one.what.startswith("a Param that is `three` and `two` too: NNX keeps it one")
+    assert found[nnx.Variable] == []
 
 
 HAND_ON = (
