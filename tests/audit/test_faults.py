@@ -301,6 +301,11 @@ FAULTS = {
         "half-average",
         "value",
     ),
+    "one stream in a Dropout and elsewhere": (
+        lambda: nnx.Dict(one=dropout(), two=Model(dropout().rngs)),
+        "same-stream",
+        "two.value.key",
+    ),
     "a counter in half precision": (
         lambda: Model(nnx.Variable(jnp.zeros((), jnp.bfloat16)), counts),
         "float-counter",

@@ -99,8 +99,8 @@ def test_a_project_that_says_nothing_changes_nothing(project):
             "select of [tool.nnx-state.audit] is 'plain-weight': write a list of ids of rules.",
         ),
         (
-            "[tool.nnx-state.audit]\nignore = [3]",
-            "ignore of [tool.nnx-state.audit] is [3]: write a list of ids of rules.",
+            "[tool.nnx-state.audit]\nignore = ['a', 3]",
+            "ignore of [tool.nnx-state.audit] is ['a', 3]: write a list of ids of rules.",
         ),
         ("[tool.nnx-state]\naudit = true", "[tool.nnx-state.audit] has to be a table."),
         ("[tool]\nnnx-state = 1", "[tool.nnx-state.audit] has to be a table."),
