@@ -1,5 +1,6 @@
 """What `nnx-state audit` says in each of its forms, and what it refuses."""
 
+import dataclasses
 import json
 import sys
 
@@ -7,6 +8,8 @@ import pytest
 
 from nnx_state._outcome import RefusedError
 from nnx_state.audit import verbs
+from nnx_state.audit.findings import Finding
+from nnx_state.audit.lines import Place
 from nnx_state.audit.rules import RULES
 from nnx_state.audit.settings import Settings
 
@@ -256,3 +259,31 @@ def test_rules_are_listed_and_explained():
     with pytest.raises(RefusedError) as raised:
         verbs.explain("typo")
     assert str(raised.value) == f"There is no rule typo: choose among {', '.join(RULES)}."
+
+
+def test_a_finding_is_data_and_text_of_66_columns():
+    finding = Finding("integer-param", "error", "table.0", WHAT, WRITE, Place("net.py", 10))
+    data = {
+        "rule": "integer-param",
+        "severity": "error",
+        "path": "table.0",
+        "what": WHAT,
+        "write": WRITE,
+        "file": "net.py",
+        "line": 10,
+        "read": "https://site.test/audit/integer-param/",
+    }
+    assert finding.data() == data
+    assert dataclasses.replace(finding, place=None).data() == data | {"file": None, "line": None}
+    text = (
+        "error [integer-param] table.0\n"
+        "    a Param of int32: `nnx.grad` and `nnx.value_and_grad` of this\n"
+        "    model raise a TypeError.\n"
+        "    Write `nnx.Variable(…)`, or a type of your own, for what\n"
+        "    counts, indexes or draws."
+    )
+    assert str(finding) == f"net.py:10: {text}"
+    assert str(dataclasses.replace(finding, place=None)) == text
+    assert str(dataclasses.replace(finding, path="")).startswith("net.py:10: error [integer-param]\n")
+    long = dataclasses.replace(finding, what=f"{'a' * 58} b-{'c' * 60}")
+    assert str(long).splitlines()[1:3] == [f"    {'a' * 58}", f"    b-{'c' * 60}"]
