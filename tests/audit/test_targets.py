@@ -155,6 +155,7 @@ def test_what_cannot_be_loaded_is_said_in_one_message(load, target, said):
     [
         (flax.linen.Dense(1), "a model of Flax Linen"),
         (equinox.nn.Identity(), "a model of Equinox"),
+        (type("Linear", (), {"__module__": "torch.nn"})(), "a model of PyTorch"),
         (jnp, "an object of module"),
     ],
 )

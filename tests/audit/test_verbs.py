@@ -285,5 +285,5 @@ def test_a_finding_is_data_and_text_of_66_columns():
     assert str(finding) == f"net.py:10: {text}"
     assert str(dataclasses.replace(finding, place=None)) == text
     assert str(dataclasses.replace(finding, path="")).startswith("net.py:10: error [integer-param]\n")
-    long = dataclasses.replace(finding, what=f"{'a' * 57} bb-{'c' * 60}")
-    assert str(long).splitlines()[1:3] == [f"    {'a' * 57}", f"    bb-{'c' * 60}"]
+    long = dataclasses.replace(finding, what=f"{'a' * 57} bb-{'c' * 55}")
+    assert str(long).splitlines()[1:3] == [f"    {'a' * 57}", f"    bb-{'c' * 55}"]
