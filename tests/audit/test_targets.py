@@ -123,6 +123,11 @@ def test_a_plain_target_is_what_it_names():
             "broken.py:Net could not be imported: ImportError: attempted relative import with no known parent package. "
             "A file of a package is named `package.module:callable`.",
         ),
+        (
+            targets.inputs,
+            "net[3]:x",
+            "net[3]:x could not be imported: ModuleNotFoundError: No module named 'net[3]'.",
+        ),
         (targets.plain, "bad.txt.py:x", "bad.txt.py:x could not be imported: SystemExit: ."),
         (
             targets.model,
