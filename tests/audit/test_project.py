@@ -171,7 +171,22 @@ def test_one_finding_more_of_a_kind_that_is_known_is_new(project):
     assert found(target=TARGET, baseline="known.json").data["gone"] == 2
 
 
-@pytest.mark.parametrize("text", ["", "[]", "{}", '{"about": 1, "models": {}}', '{"about": "Findings", "models": {}}'])
+KNOWN = "Findings that `nnx-state audit --update-baseline` has recorded."
+RECORD = {"rule": "plain-weight", "path": "scale", "file": f"{NAME}.py"}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "[]",
+        "{}",
+        '{"about": 1, "models": {}}',
+        '{"about": "Findings", "models": {}}',
+        json.dumps({"about": KNOWN, "models": {"a": [RECORD, RECORD | {"rule": 1}]}}),
+        json.dumps({"about": KNOWN, "models": {"a": [RECORD, {"rule": "plain-weight"}]}}),
+    ],
+)
 def test_a_file_that_is_no_baseline_is_neither_read_nor_written(project, text):
     (project / "mine.json").write_text(text)
     for use in (found, record):
@@ -181,7 +196,9 @@ def test_a_file_that_is_no_baseline_is_neither_read_nor_written(project, text):
 
 
 def test_a_baseline_that_is_not_there_is_named(project):
-    with pytest.raises(RefusedError, match="baseline nowhere"):
+    with pytest.raises(
+        RefusedError, match=r"^The baseline nowhere\.json cannot be read: .+\. `--update-baseline` writes one\.$"
+    ):
         found(target=TARGET, baseline="nowhere.json")
     with pytest.raises(RefusedError, match="There is no baseline to update"):
         record(target=TARGET)

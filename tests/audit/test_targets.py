@@ -169,16 +169,30 @@ def test_a_model_of_another_library_is_known(found, said):
 
 
 def test_a_file_is_found_from_here_or_where_modules_are(folder, monkeypatch, tmp_path_factory):
-    monkeypatch.chdir(tmp_path_factory.mktemp("elsewhere"))
-    targets.search(folder)
-    targets.search(folder)
-    assert sys.path.count(str(folder)) == 1
+    monkeypatch.setattr(sys, "path", [])
     assert targets._found("aimed.py") == folder / "aimed.py"
-    assert targets.from_file(folder / "aimed.py") is targets.from_file(folder / "aimed.py")
-    with pytest.raises(ImportError) as refused:
-        targets.from_file(folder / "aimed.txt")
-    assert str(refused.value) == f"{folder / 'aimed.txt'} is no Python file"
+    here = tmp_path_factory.mktemp("elsewhere")
+    monkeypatch.chdir(here)
+    sys.path.append("first")
+    targets.search(folder)
+    targets.search(folder)
+    assert sys.path == [str(folder), "first"]
+    assert targets._found("aimed.py") == folder / "aimed.py"
+    assert targets._found("nowhere.py") == here / "nowhere.py"
+
+
+def test_a_file_is_one_module_and_finds_those_beside_it(folder):
+    (folder / "below").mkdir()
+    (folder / "below" / "aimed.py").write_text("import beside_aimed\n")
+    (folder / "below" / "beside_aimed.py").write_text("")
+    assert targets.plain("below/aimed.py:beside_aimed").__name__ == "beside_aimed"
+    del sys.modules["beside_aimed"]
+    assert sys.path[0] == str(folder / "below")
+    assert targets.from_file(folder / "below" / "aimed.py") is targets.from_file(folder / "below" / "aimed.py")
     with pytest.raises(
         RefusedError, match=r"^nowhere\.py:Net could not be imported: FileNotFoundError: .+nowhere\.py'\.$"
     ):
         targets.model("nowhere.py:Net")
+    with pytest.raises(ImportError) as refused:
+        targets.from_file(folder / "aimed.txt")
+    assert str(refused.value) == f"{folder / 'aimed.txt'} is no Python file"

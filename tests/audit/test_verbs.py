@@ -59,7 +59,11 @@ def raising(model, folder):
     raise OSError("full")
 
 
-x, wrong = jnp.ones(3), jnp.array(1.0)
+def optimizer(model):
+    return nnx.Optimizer(model, optax.sgd(0.1), wrt=nnx.PathContains("typo"))
+
+
+x = jnp.ones(3)
 everything = ...
 """
 WHAT = "a Param of int32: `nnx.grad` and `nnx.value_and_grad` of this model raise a TypeError."
@@ -235,10 +239,22 @@ def test_what_cannot_be_audited_is_refused(said, message):
     assert str(raised.value) == message
 
 
+def test_what_the_project_names_is_found_from_below(folder, monkeypatch):
+    (folder / "pyproject.toml").write_text('[tool.nnx-state.audit]\ntarget = "a,b.py:right"\n')
+    (folder / "below").mkdir()
+    monkeypatch.chdir(folder / "below")
+    assert told(target="").code == 0
+
+
 def test_a_method_is_called_with_inputs():
     said = {"target": "a,b.py:counting", "inputs": "a,b.py:x", "select": ("float-counter",)}
     assert told(**said).code == 0
     assert told(**said, method="encode").code == 1
+
+
+def test_an_optimizer_is_asked():
+    done = told("json", target="a,b.py:right", optimizer="a,b.py:optimizer", gradients="a,b.py:everything")
+    assert [one["rule"] for one in done.data["findings"]] == ["wrt-matches-nothing"]
 
 
 def test_a_rule_that_has_what_it_needs_is_asked():
