@@ -252,6 +252,18 @@ def test_the_model_stays_and_two_audits_say_the_same():
     assert persistent_state(model)
 
 
+def donating(model, folder):
+    doubled = jax.jit(lambda state: jax.tree.map(lambda array: 2 * array, state), donate_argnums=0)
+    nnx.update(model, doubled(nnx.state(model, nnx.Param)))
+
+
+def test_what_a_save_or_a_restore_donates_is_that_of_copies():
+    model = Net(nnx.Rngs(0))
+    before = nnx.clone(model, arrays=True)
+    audit(model, save=donating, restore=donating)
+    assert not differences(before, model)
+
+
 def raising(model, folder):
     raise OSError("the disk is full")
 

@@ -171,6 +171,12 @@ def test_a_file_elsewhere_and_a_finding_without_a_path_are_told_in_sarif(folder,
     ]
     assert result["message"]["text"].startswith("`ignore[typo]` gives no reason")
     assert result["partialFingerprints"] == {"ruleAndPath/v1": "unused-ignore "}
+    said = {"target": f"{folder}/a,b.py:Net", "ignore": ("integer-param",)}
+    place = f"{folder}/a,b.py"
+    assert told(**said).text.startswith(f"{place}:10: warning [unused-ignore]\n\n- `ignore[typo]` gives no reason")
+    assert told("github", **said).text.startswith(
+        f"::warning file={verbs._escaped(place)},line=10,title=unused-ignore::`ignore[typo]` gives no reason"
+    )
 
 
 def test_what_is_known_is_recorded_and_left_out(folder):
