@@ -1,11 +1,13 @@
 """What the audit finds in a save and a restore, and what it leaves alone."""
 
+import logging
 import pickle
 import re
 from pathlib import Path
 
 import jax
 import jax.numpy as jnp
+import numpy
 import optax
 import pytest
 from flax import nnx
@@ -342,3 +344,71 @@ class Unreadable:
 def test_a_function_gets_as_much_as_it_takes(function, with_optimizer, given):
     run = {"model": Net(nnx.Rngs(0))}
     assert saving._call("save", function, run | ({"optimizer": 1} if with_optimizer else {}), "here") == given
+
+
+class Draws:
+    """A generator whose numbers are known."""
+
+    def uniform(self, *arguments):
+        assert arguments[:2] == (0.5, 1.0)
+        return numpy.full(arguments[2], 0.75)
+
+    def integers(self, low, high, shape=None, dtype=None):
+        assert (low, high) == ((1, 7) if shape is None else (1, 2**32))
+        return 3 if shape is None else numpy.full(shape, 9, dtype)
+
+
+@pytest.mark.parametrize(
+    ("value", "other"),
+    [
+        (True, False),
+        (3, 4),
+        (0.5, 1.5),
+        (jnp.array([True, False]), [False, True]),
+        (jnp.array([1, 2], jnp.int8), [4, 5]),
+        (jnp.array([0.1, 0.75]), [0.75, 1.75]),
+        (numpy.array([0.1, 0.75]), [0.75, 1.75]),
+    ],
+)
+def test_other_numbers_are_of_the_same_kind(value, other):
+    made = saving._other(value, Draws())
+    assert isinstance(made, jax.Array) == isinstance(value, jax.Array)
+    assert getattr(made, "dtype", None) == getattr(value, "dtype", None)
+    assert numpy.asarray(made).tolist() == other
+
+
+def test_another_key_is_of_the_same_kind():
+    made = saving._other(jax.random.key(0, impl="rbg"), Draws())
+    assert str(jax.random.key_impl(made)) == "rbg"
+    assert set(jax.random.key_data(made).tolist()) == {9}
+
+
+def test_a_leaf_is_the_same_as_one_of_its_type_with_its_numbers():
+    array = jnp.ones(2)
+    assert saving._is_same(nnx.Variable(array), nnx.Variable(array)) is True
+    for other in (array, nnx.Param(array), nnx.Variable(array * 2), nnx.Variable(array[:1])):
+        assert saving._is_same(nnx.Variable(array), other) is False
+    abstract = nnx.Variable({"a": jax.ShapeDtypeStruct((2,), jnp.float32), "b": array})
+    assert saving._is_same(abstract, abstract) is False
+
+
+def test_of_two_leaves_the_one_that_orbax_refuses_is_named_and_nothing_is_logged():
+    log, records = logging.getLogger("absl"), []
+    handler = logging.Handler()
+    handler.emit = records.append
+    log.addHandler(handler)
+    try:
+        model = nnx.Dict(a=nnx.Variable(jnp.ones(1)), empty=nnx.Variable(jnp.zeros((0, 2))))
+        assert found(model, save="orbax") == [("lost-in-checkpoint", "empty")]
+        assert (records, log.disabled) == ([], False)
+    finally:
+        log.removeHandler(handler)
+
+
+def test_a_restore_may_return_less_than_the_run():
+    model, kept = Net(nnx.Rngs(0)), []
+    arguments = {
+        "save": lambda model, optimizer, folder: kept.append(nnx.clone((model, optimizer))),
+        "restore": lambda model, optimizer, folder: kept[-1][:1],
+    }
+    assert found(model, optimizer=make_optimizer, **arguments) == forgotten("optimizer.wrt")
