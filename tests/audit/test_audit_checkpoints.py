@@ -398,8 +398,9 @@ def test_of_two_leaves_the_one_that_orbax_refuses_is_named_and_nothing_is_logged
     handler.emit = records.append
     log.addHandler(handler)
     try:
-        model = nnx.Dict(a=nnx.Variable(jnp.ones(1)), empty=nnx.Variable(jnp.zeros((0, 2))))
-        assert found(model, save="orbax") == [("lost-in-checkpoint", "empty")]
+        for refused in (jnp.zeros((0, 2)), numpy.array(["a text"])):
+            model = nnx.Dict(a=nnx.Variable(jnp.ones(1)), refused=nnx.Variable(refused))
+            assert found(model, save="orbax") == [("lost-in-checkpoint", "refused")]
         assert (records, log.disabled) == ([], False)
     finally:
         log.removeHandler(handler)
