@@ -346,6 +346,12 @@ def test_a_function_gets_as_much_as_it_takes(function, with_optimizer, given):
     assert saving._call("save", function, run | ({"optimizer": 1} if with_optimizer else {}), "here") == given
 
 
+def test_a_function_that_wants_more_than_all_raises():
+    run = {"model": Net(nnx.Rngs(0)), "optimizer": 1}
+    with pytest.raises(saving.SaveError, match=r"^save\(model, optimizer, folder\) raises TypeError"):
+        saving._call("save", lambda model, optimizer, folder, step: None, run, "here")
+
+
 class Draws:
     """A generator whose numbers are known."""
 

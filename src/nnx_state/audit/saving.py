@@ -161,7 +161,7 @@ def _changed(run: Nodes) -> Nodes:
 
 def _other(value: Any, draw: numpy.random.Generator) -> Any:
     """Return other numbers of the same shape and dtype."""
-    if isinstance(value, bool) or getattr(value, "dtype", None) == bool:
+    if isinstance(value, bool) or getattr(value, "dtype", None) == numpy.bool_:
         return value ^ True
     if isinstance(value, int | float | complex):
         return value + 1
