@@ -1,6 +1,9 @@
 """What the audit finds and leaves alone, and that it changes nothing."""
 
+import dataclasses
+import importlib
 import json
+import pkgutil
 import random
 import re
 from pathlib import Path
@@ -12,12 +15,18 @@ import optax
 import pytest
 from flax import nnx
 
+import nnx_state.audit
 from nnx_state import differences
 from nnx_state.audit import audit, table
-from nnx_state.audit.calling import CallError
+from nnx_state.audit.calling import CallError, filled
+from nnx_state.audit.evaluation import Evaluation
 from nnx_state.audit.findings import by_cause
-from nnx_state.audit.rules import NOTE, RULES
+from nnx_state.audit.optimizing import Step
+from nnx_state.audit.rules import NOTE, RULES, Model
 from nnx_state.audit.rules.base import shares
+from nnx_state.audit.running import Call
+from nnx_state.audit.saving import Trip
+from nnx_state.audit.settings import Settings
 
 PAGES = Path(__file__).parents[2] / "docs/audit"
 
@@ -275,6 +284,27 @@ def test_a_shape_stands_for_an_array():
     assert [(one.rule, one.path) for one in report.findings] == [("written-param", "asked")]
 
 
+def test_a_shape_is_filled_with_floats_between_0_and_1_or_with_zeros():
+    floats, numbers = (filled(jax.ShapeDtypeStruct((9,), dtype)) for dtype in (jnp.float32, jnp.int32))
+    assert (floats.shape, floats.dtype, numbers.dtype, numbers.tolist()) == ((9,), jnp.float32, jnp.int32, [0] * 9)
+    assert 0 <= floats.min() < floats.max() < 1
+    assert filled(numbers) is numbers
+
+
+def test_a_model_with_a_tracer_is_not_called():
+    model = nnx.Dict(w=nnx.Param(jnp.ones(1)))
+
+    def leaves(x):
+        object.__setattr__(model, "w", nnx.Param(x))
+
+    jax.make_jaxpr(leaves)(jnp.ones(1))
+    with pytest.raises(ValueError, match="tracer") as raised:
+        audit(model, inputs=())
+    assert str(raised.value) == (
+        "A model with a tracer cannot be called: audit it without inputs, which says where it is."
+    )
+
+
 def test_what_cannot_be_called_is_said():
     with pytest.raises(CallError, match="Density has no method prob: name the one to call, such as log_prob, sample"):
         audit(Density(), inputs=(jnp.ones(2),), method="prob")
@@ -399,3 +429,27 @@ def test_a_value_that_is_none_of_jax_is_named():
     assert audit(model).findings == []
     with pytest.raises(ValueError, match="`name` holds a str, which is no value of JAX"):
         audit(model, inputs=())
+
+
+def test_without_inputs_no_call_does_anything():
+    call = Call(nnx.Dict(), None)
+    assert call.evaluation == Evaluation("", {}, 0.0)
+    assert (call.written, call.settings, call.added, call.spoilt) == ({}, {}, [], {})
+    assert (call.unused, call.lost, call.forms) == (set(), set(), [])
+    assert (call.limits, call.reused) == ({}, None)
+
+
+def test_what_was_not_asked_for_is_nothing():
+    step, trip = Step(None, [], set(), None, "nothing", {}, {}, [], False), Trip(0, set(), {}, {}, False)
+    assert (Step(), Trip()) == (step, trip)
+    assert (Model([], None).step, Model([], None).trip) == (step, trip)
+    assert Evaluation() == Evaluation("", {}, 0.0)
+    assert Settings() == Settings("", "", "", (), (), False, "", "", "", "", "")
+
+
+def test_what_the_audit_hands_on_cannot_be_changed():
+    modules = pkgutil.walk_packages(nnx_state.audit.__path__, "nnx_state.audit.")
+    values = [vars(importlib.import_module(module.name)).values() for module in modules]
+    classes = {one for each in values for one in each if dataclasses.is_dataclass(one) and isinstance(one, type)}
+    own = {one for one in classes if one.__module__.startswith("nnx_state.audit")}
+    assert {one.__name__ for one in own if not one.__dataclass_params__.frozen} == {"Ignores"}

@@ -1,16 +1,19 @@
 """What the audit finds in a save and a restore, and what it leaves alone."""
 
+import logging
 import pickle
+import re
 from pathlib import Path
 
 import jax
 import jax.numpy as jnp
+import numpy
 import optax
 import pytest
 from flax import nnx
 
 from nnx_state import Scratch, differences, persistent_state, restore_checkpoint, save_checkpoint
-from nnx_state.audit import audit
+from nnx_state.audit import audit, saving
 from nnx_state.audit.rules import RULES
 
 
@@ -161,6 +164,70 @@ def test_what_comes_back_changed_is_said():
     assert "comes back as Variable float32[2, 2], not Param float32[2, 2]" in said["turned"]["head.kernel"]
 
 
+class Plain(nnx.Module):
+    """Leaves of each kind of number, in and out of arrays."""
+
+    def __init__(self):
+        self.weight = nnx.Param(jnp.ones(2))
+        self.flag = nnx.Variable(True)
+        self.flags = nnx.Variable(jnp.array([True, False]))
+        self.number = nnx.Variable(3)
+        self.numbers = nnx.Variable(jnp.array([1, 2]))
+        self.share = nnx.Variable(0.5)
+        self.turns = nnx.Variable(jnp.ones(2, jnp.complex64))
+
+
+def test_a_forgotten_leaf_is_found_whatever_its_numbers_are():
+    paths = ("flag", "flags", "number", "numbers", "share", "turns")
+    assert sorted(found(Plain(), **pair(nnx.Param))) == sorted(forgotten(*paths))
+
+
+def test_a_save_gets_other_numbers_in_each_leaf_and_the_same_in_each_run():
+    kept = []
+
+    def keep(model, folder):
+        kept.append(nnx.clone(nnx.state(model), arrays=True))
+
+    def put_back(model, folder):
+        nnx.update(model, kept[-1])
+
+    for _ in range(2):
+        assert found(Plain(), save=keep, restore=put_back) == []
+    assert not differences(*kept)
+    assert differences(Plain(), kept[0]).keys() == vars(Plain()).keys() - vars(nnx.Module()).keys()
+
+
+def altered(model, folder):
+    """Restore a model in which leaves are missing, are abstract, or have a class of another place."""
+    pair(...)["restore"](model, folder)
+    del model.count
+    model.grid = jax.ShapeDtypeStruct((2,), jnp.float32)
+    model.body.bias = type("Param", (nnx.Param,), {})(model.body.bias[...])
+    return model
+
+
+def test_a_leaf_that_is_not_there_any_more_is_said():
+    report = audit(Net(nnx.Rngs(0)), save=pair(...)["save"], restore=altered, select=["save-forgets"])
+    assert {one.path: one.what for one in report.findings} == {
+        "body.bias": "a leaf that comes back as a Param of another class of this name, after your save and restore.",
+        "count": "a leaf that does not come back at all, after your save and restore.",
+        "grid": "a leaf that comes back without numbers, after your save and restore.",
+    }
+
+
+def test_what_orbax_changes_is_said(monkeypatch):
+    """None that is installed does, of what it saves."""
+
+    def changing(tree):
+        return {path: value.astype(jnp.float32) if path == "half" else value for path, value in tree.items()}
+
+    monkeypatch.setattr(saving, "_through_orbax", changing)
+    model = nnx.Dict(half=nnx.Param(jnp.ones(2, jnp.bfloat16)), other=nnx.Variable(jnp.ones(1)))
+    (one,) = audit(model, save="orbax", select=["lost-in-checkpoint"]).findings
+    what = "a leaf that comes back as array float32[1], not array bfloat16[1] after a round trip through Orbax."
+    assert (one.path, one.what, one.write) == ("half", what, "a dtype that Orbax keeps.")
+
+
 def test_orbax_keeps_what_this_site_teaches():
     model = Net(nnx.Rngs(0))
     model.small = nnx.Variable(jnp.ones(2, jnp.float8_e5m2))
@@ -187,6 +254,18 @@ def test_the_model_stays_and_two_audits_say_the_same():
     assert persistent_state(model)
 
 
+def donating(model, folder):
+    doubled = jax.jit(lambda state: jax.tree.map(lambda array: 2 * array, state), donate_argnums=0)
+    nnx.update(model, doubled(nnx.state(model, nnx.Param)))
+
+
+def test_what_a_save_or_a_restore_donates_is_that_of_copies():
+    model = Net(nnx.Rngs(0))
+    before = nnx.clone(model, arrays=True)
+    audit(model, save=donating, restore=donating)
+    assert not differences(before, model)
+
+
 def raising(model, folder):
     raise OSError("the disk is full")
 
@@ -195,18 +274,140 @@ def returning(model, folder):
     return 3
 
 
+RETURNS = (
+    "restore returns an object of int: let it write into the model, or return a model, a State, or a tuple of one for "
+    "the model and one for the optimizer"
+)
+FUNCTIONS = (
+    "save and restore must be two functions, or save='orbax' alone, got … and …: write save(model, folder) and "
+    "restore(model, folder)."
+)
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        ({"save": raising}, "save and restore must be two functions"),
-        ({"save": "torch"}, "or save='orbax' alone, got 'torch' and None"),
-        ({"restore": raising}, "got None and <function raising"),
-        ({"save": raising, "restore": raising}, r"save\(model, folder\) raises OSError: the disk is full"),
-        ({"save": returning, "restore": raising}, r"restore\(model, folder\) raises OSError"),
-        ({"save": returning, "restore": returning}, "restore returns an object of int"),
-        ({"save": lambda: None, "restore": returning}, r"save\(folder\) raises TypeError"),
+        ({"save": raising}, FUNCTIONS.replace("…", "<function raising at …>", 1)),
+        ({"save": "torch"}, FUNCTIONS.replace("…", "'torch'", 1).replace("…", "None")),
+        ({"restore": raising}, FUNCTIONS.replace("…", "None", 1)),
+        ({"save": "orbax", "restore": raising}, FUNCTIONS.replace("…", "'orbax'", 1)),
+        ({"save": raising, "restore": raising}, "save(model, folder) raises OSError: the disk is full"),
+        ({"save": returning, "restore": raising}, "restore(model, folder) raises OSError: the disk is full"),
+        ({"save": returning, "restore": returning}, RETURNS),
+        ({"save": lambda: None, "restore": returning}, "save(folder) raises TypeError: …"),
+        (
+            {"save": save_run, "restore": returning},
+            "save takes 3 arguments, and model, folder are given: give the optimizer too",
+        ),
     ],
 )
 def test_a_save_that_is_none_is_said_in_one_message(arguments, said):
-    with pytest.raises((TypeError, ValueError), match=said):
+    with pytest.raises((TypeError, ValueError), match=f"^{re.escape(said).replace('…', '.+')}$"):
         audit(Net(nnx.Rngs(0)), **arguments)
+
+
+def with_any(*arguments):
+    return len(arguments)
+
+
+def with_keyword(model, optimizer, folder, *, step=0, **options):
+    return 3
+
+
+def with_default(model, folder, step=0):
+    return 2
+
+
+class Unreadable:
+    """A function without a signature that can be read, as some of C are."""
+
+    __signature__ = "none"
+
+    def __call__(self, *arguments):
+        return len(arguments)
+
+
+@pytest.mark.parametrize(
+    ("function", "with_optimizer", "given"),
+    [
+        (with_any, True, 3),
+        (with_any, False, 2),
+        (Unreadable(), True, 3),
+        (Unreadable(), False, 2),
+        (with_keyword, True, 3),
+        (with_default, True, 2),
+        (with_default, False, 2),
+        (lambda folder: 1, True, 1),
+        (lambda folder, /: 1, False, 1),
+    ],
+)
+def test_a_function_gets_as_much_as_it_takes(function, with_optimizer, given):
+    run = {"model": Net(nnx.Rngs(0))}
+    assert saving._call("save", function, run | ({"optimizer": 1} if with_optimizer else {}), "here") == given
+
+
+def test_a_function_that_wants_more_than_all_raises():
+    run = {"model": Net(nnx.Rngs(0)), "optimizer": 1}
+    with pytest.raises(saving.SaveError, match=r"^save\(model, optimizer, folder\) raises TypeError"):
+        saving._call("save", lambda model, optimizer, folder, step: None, run, "here")
+
+
+class Draws:
+    """A generator whose numbers are known."""
+
+    def uniform(self, *arguments):
+        assert arguments[:2] == (0.5, 1.0)
+        return numpy.full(arguments[2], 0.75)
+
+    def integers(self, low, high, shape=None, dtype=None):
+        assert (low, high) == ((1, 7) if shape is None else (1, 2**32))
+        return 3 if shape is None else numpy.full(shape, 9, dtype)
+
+
+@pytest.mark.parametrize(
+    ("value", "other"),
+    [
+        (True, False),
+        (3, 4),
+        (0.5, 1.5),
+        (jnp.array([True, False]), [False, True]),
+        (jnp.array([1, 2], jnp.int8), [4, 5]),
+        (jnp.array([0.1, 0.75]), [0.75, 1.75]),
+        (numpy.array([0.1, 0.75]), [0.75, 1.75]),
+    ],
+)
+def test_other_numbers_are_of_the_same_kind(value, other):
+    made = saving._other(value, Draws())
+    assert isinstance(made, jax.Array) == isinstance(value, jax.Array)
+    assert getattr(made, "dtype", None) == getattr(value, "dtype", None)
+    assert numpy.asarray(made).tolist() == other
+
+
+def test_another_key_is_of_the_same_kind():
+    made = saving._other(jax.random.key(0, impl="rbg"), Draws())
+    assert str(jax.random.key_impl(made)) == "rbg"
+    assert set(jax.random.key_data(made).tolist()) == {9}
+
+
+def test_a_leaf_is_the_same_as_one_of_its_type_with_its_numbers():
+    array = jnp.ones(2)
+    assert saving._is_same(nnx.Variable(array), nnx.Variable(array)) is True
+    for other in (array, nnx.Param(array), nnx.Variable(array * 2), nnx.Variable(array[:1])):
+        assert saving._is_same(nnx.Variable(array), other) is False
+    abstract = nnx.Variable({"a": jax.ShapeDtypeStruct((2,), jnp.float32), "b": array})
+    assert saving._is_same(abstract, abstract) is False
+
+
+def test_of_two_leaves_the_one_that_orbax_refuses_is_named():
+    model = nnx.Dict(a=nnx.Variable(jnp.ones(1)), empty=nnx.Variable(jnp.zeros((0, 2))))
+    assert found(model, save="orbax") == [("lost-in-checkpoint", "empty")]
+    assert not logging.getLogger("absl").disabled
+
+
+def test_a_restore_may_return_less_than_the_run():
+    model, kept = Net(nnx.Rngs(0)), []
+    arguments = {
+        "save": lambda model, optimizer, folder: kept.append(nnx.clone((model, optimizer))),
+        "restore": lambda model, optimizer, folder: kept[-1][:1],
+    }
+    assert found(model, optimizer=make_optimizer, **arguments) == forgotten("optimizer.wrt")

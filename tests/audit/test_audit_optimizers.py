@@ -1,5 +1,7 @@
 """What the audit finds in optimizers, and what it leaves alone."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import optax
@@ -7,7 +9,8 @@ import pytest
 from flax import nnx
 
 from nnx_state import carry_over, differences, param_mask
-from nnx_state.audit import audit
+from nnx_state.audit import Row, audit
+from nnx_state.audit.optimizing import step
 from nnx_state.audit.rules import RULES
 
 ABOUT_OPTIMIZERS = [name for name, rule in RULES.items() if rule.needs in ("optimizer", "gradients")]
@@ -85,6 +88,13 @@ def test_the_share_of_a_decay_is_measured(tx, share):
     report = audit(model, optimizer=made(tx), select=["decay-on-bias"])
     assert sorted(one.path for one in report.findings) == sorted(BIASES)
     assert all(f"takes {share} of it" in one.what for one in report.findings)
+
+
+@pytest.mark.parametrize(("waits", "is_found"), [(8, True), (9, False)])
+def test_a_rule_that_waits_is_given_eight_steps(waits, is_found):
+    tx = optax.MultiSteps(optax.chain(optax.add_decayed_weights(0.01), optax.sgd(0.1)), waits)
+    model = nnx.Dict(bias=nnx.Param(jnp.ones(1)))
+    assert bool(audit(model, optimizer=made(tx), select=["decay-on-bias"]).findings) == is_found
 
 
 def test_a_mask_for_kernels_leaves_biases_alone():
@@ -214,9 +224,73 @@ def test_the_first_step_is_told_where_filters_differ():
     assert one.place.text.strip().startswith("return lambda model")
     assert found(model, made(adam, head), gradients=nnx.Param) == [("unused-gradient", "optimizer.wrt")]
     assert found(model, made(adam), gradients=gradient(model)) == []
+    of_head = nnx.grad(lambda m: m(X).sum(), argnums=nnx.DiffState(0, head))(model)
+    assert found(model, made(adam), gradients=of_head) == [("wrt-differs", "optimizer.wrt")]
     assert found(model, made(adam, nnx.PathContains("haed")), gradients=nnx.Param) == [
         ("wrt-matches-nothing", "optimizer.wrt")
     ]
+
+
+def test_the_line_that_chose_the_filter_is_named():
+    """A function has the line that says `wrt=`, or else its first, and an optimizer has none."""
+    adam, nothing = optax.adam(0.1), nnx.PathContains("haed")
+
+    def make(model):
+        """The filter is chosen further below."""
+        optimizer = nnx.Optimizer(
+            model,
+            optax.chain(adam),
+            wrt=nothing,  # here
+        )
+        return functools.partial(lambda *, wrt: wrt, wrt=optimizer)()
+
+    def make_by_place(model):  # here
+        return made(adam, nothing)(model)
+
+    arguments = {
+        "optimizer": lambda model: nnx.Optimizer(model, adam, wrt=nothing),  # here
+    }
+    for optimizer in (make, make_by_place, arguments["optimizer"]):
+        (one,) = audit(Net(nnx.Rngs(0)), optimizer=optimizer).findings
+        assert (one.rule, one.place.file) == ("wrt-matches-nothing", __file__)
+        assert one.place.text.endswith("# here\n")
+    (one,) = audit(Net(nnx.Rngs(0)), optimizer=make(Net(nnx.Rngs(0)))).findings
+    assert one.place is None
+    (one,) = audit(Net(nnx.Rngs(0)), optimizer=functools.partial(make)).findings
+    assert one.place is None
+    unwritten = eval("lambda model: make(model)", {"make": make})
+    (one,) = audit(Net(nnx.Rngs(0)), optimizer=unwritten).findings
+    assert one.place is None
+
+
+def test_the_filter_and_the_state_of_an_optimizer_have_rows():
+    model = nnx.Dict(w=nnx.Param(jnp.ones(2)))
+    optimizer = made(optax.sgd(0.1, momentum=0.9))(model)
+    first, *others = step(model, optimizer).rows
+    assert first == Row("optimizer.wrt", "static", nnx.Param, (nnx.Optimizer,), True, (), None)
+    assert [(row.path, row.home) for row in others] == [
+        ("optimizer.opt_state.0.trace.w", "OptVariable"),
+        ("optimizer.step", "OptState"),
+    ]
+    assert {(row.around, row.is_attribute, row.also, row.place) for row in others} == {
+        ((nnx.Optimizer,), False, (), None)
+    }
+
+
+def test_a_rule_that_takes_no_loss_is_given_none():
+    def halved(updates, state, params):
+        return jax.tree.map(lambda array: array / -2, updates), state
+
+    rule = optax.GradientTransformation(lambda params: optax.EmptyState(), halved)
+    model = nnx.Dict(w=nnx.Param(jnp.ones(2)), counts=nnx.Variable(jnp.array([0])), none=nnx.Variable(jnp.zeros(0)))
+    taken = step(model, made(rule), nnx.Param)
+    assert (taken.first, taken.moved, taken.decayed) == ("nothing", {"w": 0.5, "counts": 0.0, "none": 0.0}, {})
+
+
+def test_a_rule_that_wants_more_than_a_loss_is_not_tried():
+    model = nnx.Dict(w=nnx.Param(jnp.ones(2)))
+    taken = step(model, made(optax.scale_by_backtracking_linesearch(3)), nnx.Param)
+    assert (taken.first, taken.moved, taken.decayed) == ("nothing", {}, {})
 
 
 def test_moments_of_another_model_are_found():
@@ -236,7 +310,10 @@ def test_moments_of_another_model_are_found():
     assert "does not fit `extra.bias`, `extra.kernel`. The first update raises ValueError" in one.what
     del model.extra, model.head
     (one,) = audit(model, optimizer=renewed).findings
-    assert "does not fit `head.bias`, `head.kernel`" in one.what
+    assert one.what.startswith(
+        "an optimizer that was made for other leaves: what it remembers does not fit `head.bias`, `head.kernel`. The "
+        "first update raises ValueError."
+    )
 
 
 def test_what_has_no_moments_belongs_to_no_model():
@@ -265,6 +342,24 @@ def test_neither_the_model_nor_the_optimizer_is_changed():
     assert found(model, optimizer)
 
 
+def test_what_is_donated_is_that_of_copies():
+    model, adam = Net(nnx.Rngs(0)), optax.adam(0.1)
+    donating = optax.GradientTransformation(adam.init, jax.jit(adam.update, donate_argnums=1))
+
+    def make(model):
+        doubled = jax.jit(lambda state: jax.tree.map(lambda array: 2 * array, state), donate_argnums=0)
+        nnx.update(model, doubled(nnx.state(model)))
+        return nnx.Optimizer(model, donating, wrt=nnx.Param)
+
+    optimizer = made(donating)(model)
+    run = nnx.Dict(model=model, optimizer=optimizer)
+    before = nnx.clone(run, arrays=True)
+    assert found(model, optimizer) == []
+    assert not differences(before, run)
+    assert found(model, make) == []
+    assert not differences(before, run)
+
+
 def test_an_optimizer_in_the_middle_of_a_run_has_no_decay_of_its_own():
     model = Net(nnx.Rngs(0))
     optimizer = made(optax.adam(0.1))(model)
@@ -277,19 +372,32 @@ def raising(model):
     raise RuntimeError("no rate")
 
 
+NO_OPTIMIZER = (
+    "optimizer must be an nnx.Optimizer, or a function that takes the model and returns one, got an object of …: wrap "
+    "one of Optax, as in nnx.Optimizer(model, tx, wrt=nnx.Param)."
+)
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        ({"optimizer": optax.adam(0.1)}, r"got an object of optax\.GradientTransformation"),
-        ({"optimizer": lambda model: {}}, r"got an object of builtins\.dict"),
+        ({"optimizer": optax.adam(0.1)}, NO_OPTIMIZER.replace("…", "optax.GradientTransformationExtraArgs")),
+        ({"optimizer": lambda model: {}}, NO_OPTIMIZER.replace("…", "builtins.dict")),
+        ({"optimizer": nnx.Optimizer}, NO_OPTIMIZER.replace("…", "flax.Optimizer")),
+        ({"optimizer": Counting(nnx.Rngs(0))}, NO_OPTIMIZER.replace("…", "test_audit_optimizers.Counting")),
         ({"optimizer": raising}, "optimizer could not be made of the model: RuntimeError: no rate"),
-        ({"gradients": nnx.Param}, "none was given: add optimizer="),
-        ({"optimizer": made(optax.adam(0.1)), "gradients": 3}, r"write gradients=nnx\.Param"),
+        ({"gradients": nnx.Param}, "gradients are compared with an optimizer, and none was given: add optimizer=…."),
+        (
+            {"optimizer": made(optax.adam(0.1)), "gradients": 3},
+            "gradients must be the filter of the gradient, an nnx.DiffState, or the State that nnx.grad returned, got "
+            "int: write gradients=nnx.Param.",
+        ),
     ],
 )
 def test_what_is_no_optimizer_is_said_in_one_message(arguments, said):
-    with pytest.raises((TypeError, ValueError), match=said):
+    with pytest.raises((TypeError, ValueError)) as raised:
         audit(Net(nnx.Rngs(0)), **arguments)
+    assert str(raised.value) == said
 
 
 def test_an_abstract_model_takes_no_step():
@@ -303,3 +411,12 @@ def test_a_mask_of_params_is_said_as_what_it_raises():
     mask = jax.tree.map(lambda leaf: leaf.ndim > 1, nnx.state(model, nnx.Param))
     with pytest.raises(ValueError, match="optimizer raises when it makes a step: ValueError: pytree structure error"):
         audit(model, optimizer=made(optax.adamw(0.1, mask=mask)))
+
+
+def test_a_rule_that_does_not_fit_the_model_any_more_is_said_as_what_it_raises():
+    model = Net(nnx.Rngs(0))
+    mask = jax.tree.map(lambda leaf: True, nnx.state(model, nnx.Param))
+    optimizer = made(optax.masked(optax.adam(0.1), mask))(model)
+    model.extra = nnx.Linear(2, 2, rngs=nnx.Rngs(2))
+    with pytest.raises(ValueError, match=r"^optimizer cannot be made anew for this model: ValueError: .+"):
+        audit(model, optimizer=optimizer)

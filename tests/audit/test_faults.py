@@ -1,18 +1,24 @@
 """The faults that a model can have, each with the rule that finds it, and beside it what is like it and right."""
 
+import dataclasses
 import functools
 from collections import deque
 
 import jax
 import jax.numpy as jnp
+import numpy
 import pytest
 from flax import nnx
 
 from nnx_state import differences
 from nnx_state.audit import audit
+from nnx_state.audit.calling import CallError, Inputs
+from nnx_state.audit.effects import effects
+from nnx_state.audit.programs import Program, program
 from nnx_state.audit.rules import RULES
 
 X = jnp.ones((3, 2))
+INPUTS = Inputs("__call__", (X,))
 
 
 class Model(nnx.Module):
@@ -140,7 +146,14 @@ def draws_from_a_new_key(model, x):
     return x + jax.random.normal(key, x.shape)
 
 
+def collects(model, x):
+    model.value.set_value((*model.value.get_value(), x))
+    return x
+
+
 def draws_twice(model, x):
+    if model.use_running_average:  # in evaluation
+        return x
     key = model.value.noise()
     return x + jax.random.normal(key, x.shape) + jax.random.uniform(key, x.shape)
 
@@ -288,6 +301,11 @@ FAULTS = {
         "half-average",
         "value",
     ),
+    "one stream in a Dropout and elsewhere": (
+        lambda: nnx.Dict(one=dropout(), two=Model(dropout().rngs)),
+        "same-stream",
+        "two.value.key",
+    ),
     "a counter in half precision": (
         lambda: Model(nnx.Variable(jnp.zeros((), jnp.bfloat16)), counts),
         "float-counter",
@@ -298,6 +316,7 @@ FAULTS = {
     "an average that becomes NaN": (lambda: Model(nnx.BatchStat(jnp.zeros(())), spoils), "not-finite", "value"),
 }
 RIGHT = {
+    "what a call collects": lambda: Model(nnx.Intermediate(()), collects),
     "a counter": lambda: Model(nnx.Variable(jnp.array(0)), counts),
     "an average": lambda: Model(nnx.BatchStat(jnp.zeros(())), averages),
     "averages in a checkpoint of NNX": lambda: Model(norm(), checkpointed(nnx.remat)),
@@ -337,10 +356,146 @@ def test_what_is_right_is_left_alone(right):
     assert audit(model, inputs=inputs_of(model), select=RULES).findings == []
 
 
+def test_one_array_is_found_in_two_params_alone():
+    array = jnp.ones(2)
+    assert audit(nnx.Dict(one=nnx.Variable(array), two=nnx.Param(array)), select=["same-array"]).findings == []
+    (one,) = audit(nnx.Dict(one=nnx.Param(array), two=nnx.Param(array)), select=["same-array"]).findings
+    assert one.path == "two"
+
+
+def test_the_same_random_numbers_are_found_in_params_alone():
+    def draw(kind):
+        return kind({"a": jax.random.normal(jax.random.key(3), (2,)), "b": jnp.arange(3.0)})
+
+    def drawn(**values):
+        return [one.path for one in audit(nnx.Dict(**values), select=["same-draw"]).findings]
+
+    assert drawn(one=draw(nnx.Variable), two=draw(nnx.Param)) == []
+    assert drawn(one=draw(nnx.Param), two=draw(nnx.Param)) == ["two"]  # once, whatever the second arrays are
+    assert drawn(one=nnx.Param(jnp.zeros((0, 2))), two=nnx.Param(jnp.zeros((0, 2)))) == []
+    array = jax.random.normal(jax.random.key(3), (2,))
+    assert drawn(one=nnx.Param(array), two=nnx.Param(array)) == []  # which is `same-array`
+
+
+def test_a_tie_is_found_in_params_alone_with_all_its_paths():
+    found = {}
+    for kind in (nnx.Variable, nnx.Param):
+        model = nnx.Dict(one=kind(jnp.ones(1)))
+        model.two = model.three = model.one
+        found[kind] = audit(model, select=["tied-param"]).findings
+    (one,) = found[nnx.Param]
+    assert one.what.startswith("a Param that is `three` and `two` too: NNX keeps it one")
+    assert found[nnx.Variable] == []
+
+
+HAND_ON = (
+    "the mode into the call of this layer, and of each one on the way, such as "
+    "`self.drop(x, deterministic=not train)`; or no such argument, and `model.eval()`."
+)
+FROM_BEFORE = (
+    "a test of the batch before the average takes it in, such as `jnp.where(jnp.isfinite(new), new, old)`; and a state "
+    "from before."
+)
+SAID = {  # where the page of the rule shows another case
+    "a counter as RngCount": (
+        "an RngCount that belongs to no random stream: what leaves out or resets random state, as "
+        "`nnx.Not(nnx.RngState)` does for a checkpoint, takes it along.",
+        "`nnx.Variable(…)`, or a type of your own, for what counts.",
+    ),
+    "a counter as BatchStat": (
+        "a BatchStat of int32: what averages all BatchStats, over devices or over time, makes a fraction of it.",
+        "`nnx.Variable(…)`, or a type of your own, for what counts.",
+    ),
+    "an average that gets wider": (
+        "bfloat16[] before a call and float32[] after it, and that is part of the program: `nnx.jit` compiles once "
+        "more.",
+        "a leaf that keeps its shape and dtype: room for all of it in `__init__`, and `.astype(…)` where it is "
+        "written.",
+    ),
+    "a Dropout that always draws": (
+        "a layer that `model.eval()` does not reach: it still draws a mask, and two such calls differ by up to 2. Its "
+        "call says `deterministic=False`, which goes before what `model.eval()` sets.",
+        "no `deterministic=False` in that call.",
+    ),
+    "a Dropout that is not told": (
+        "a layer that `train=False` does not reach: it still draws a mask, and two such calls differ by up to 2.",
+        HAND_ON,
+    ),
+    "an average that is not told": (
+        "an average that `train=False` does not reach: such a call still changes it by up to 0.01.",
+        HAND_ON,
+    ),
+    "an array that a call adds": (
+        "a plain array that a call adds to the model: it has no type, so that no filter by type finds it, and "
+        "`nnx.jit` in tree mode and `jax.jit` forget what the call wrote.",
+        "`nnx.Variable(…)` or a type of your own, made in `__init__`; return from the call what nothing keeps.",
+    ),
+    "an average that is NaN": (
+        "a BatchStat with NaN or infinity in 2 of 2 elements: what is added to these or multiplied by them stays so.",
+        FROM_BEFORE,
+    ),
+    "an average that becomes NaN": (
+        "a BatchStat with NaN or infinity in 1 of 1 elements after one call in training: what is added to these or "
+        "multiplied by them stays so.",
+        FROM_BEFORE,
+    ),
+    "one key for two draws": (
+        "a key that an earlier draw took already, in this call or in the one before (JAX: In jit, argument 0 is "
+        "already consumed): it draws the same numbers again.",
+        "`rngs()` or `rngs.normal(…)`, which take a new key each time; or `jax.random.split` for each draw.",
+    ),
+    "an array in a closure": (
+        "an array of 8 bytes that the state does not hold: gradients, optimizers, filters and checkpoints miss it.",
+        "`nnx.List` or `nnx.Dict` in place of a list or a dict; in place of a function or a class that holds it, an "
+        "attribute that `__init__` sets.",
+    ),
+    "a counter in half precision": (
+        "a counter in bfloat16: at 256 a call leaves it as it is, since the next number is rounded away.",
+        "`nnx.Variable(jnp.array(0))`, an integer, which counts to 2147483647.",
+    ),
+    "a count lost in vmap": (
+        "an RngCount that a function under a transform of JAX writes in this call, in a copy that is thrown away: "
+        "after the call it is what it was before.",
+        "the transform of NNX with the same name, such as `nnx.remat` for `jax.checkpoint`; or return the new value "
+        "from the function, and write it outside.",
+    ),
+}
+
+
+@pytest.mark.parametrize("fault", SAID)
+def test_what_is_said_of_a_fault(fault):
+    make, rule, path = FAULTS[fault]
+    model = make()
+    report = audit(model, inputs=inputs_of(model), select=[rule])
+    assert [(one.what, one.write) for one in report.findings if one.path == path] == [SAID[fault]]
+
+
 def test_what_cannot_be_traced_really_cannot():
     graphdef, state = nnx.split(untraceable(norm(), checkpointed(jax.checkpoint)))
     with pytest.raises(jax.errors.ConcretizationTypeError):
         jax.make_jaxpr(lambda state: nnx.merge(graphdef, state)(X))(state)
+
+
+@pytest.mark.parametrize("can_be_traced", [True, False])
+def test_the_line_that_takes_a_key_again_is_named(can_be_traced):
+    make = Model if can_be_traced else untraceable
+    draws = {}
+    exec(compile("def draw(key, x): return jax.random.normal(key, x.shape)", "<no file>", "exec"), {"jax": jax}, draws)
+
+    def call(model, x):
+        key = model.value.noise()
+        return x + draws["draw"](key, x) + draws["draw"](key, x)  # both
+
+    for draw, line in ((draws_twice, "key, x.shape)\n"), (call, "# both\n")):
+        (one,) = audit(make(nnx.Rngs(0), draw), inputs=(X,), select=["key-reuse"]).findings
+        assert (one.path, one.place.file) == ("", __file__)
+        assert one.place.text.startswith("    ")
+        assert one.place.text.endswith(line)
+
+
+def test_a_key_that_each_call_is_given_is_taken_once():
+    model = Model(1, lambda model, given: given["x"] + jax.random.normal(given["key"]))
+    assert audit(model, inputs=({"x": X, "key": jax.random.key(0)},), select=["key-reuse"]).findings == []
 
 
 def counts_by(step):
@@ -360,6 +515,22 @@ def test_a_counter_stands_still_where_its_step_is_rounded_away(step, limit):
     assert number + step == number
 
 
+@pytest.mark.parametrize(
+    ("before", "after", "steps"),
+    [
+        (2.0, 5.0, {"value": 3.0}),
+        (5.0, 2.0, {}),
+        (2.0, 2.5, {}),
+        (2.5, 3.0, {}),
+        (2, 5, {}),
+        ([2.0, 2.0], [5.0, 5.0], {}),
+    ],
+)
+def test_a_step_leads_from_a_whole_number_to_a_higher_one(before, after, steps):
+    model = Model(nnx.Variable(jnp.array(before)), lambda model, x: model.value.set_value(jnp.array(after)))
+    assert effects(model, INPUTS).steps == steps
+
+
 def test_what_is_no_variable_or_a_param_is_no_counter_in_a_float():
     for model in (Model(nnx.Param(jnp.array(0.0)), counts), Model(jnp.array(0.0), replaces)):
         assert audit(model, inputs=(X,), select=["float-counter"]).findings == []
@@ -372,6 +543,112 @@ def test_what_a_model_shares_with_its_copies_stays_as_it_is():
     before = nnx.clone(hidden, arrays=True)
     audit(model, inputs=(X,))
     assert not differences(before, hidden)
+
+
+def test_of_what_a_call_adds_the_plain_arrays_are_found():
+    def call(model, x):
+        model.count, model.seen = nnx.Variable(x * 2), x * 2
+        return x
+
+    (one,) = audit(Model(jnp.ones(2), call), inputs=(X,), select=["array-written"]).findings
+    assert one.path == "seen"
+    assert effects(Model(jnp.array(0), replaces), INPUTS).settings == {}  # no array is a static value
+
+
+@dataclasses.dataclass
+class Table:
+    """An object that raises where it is compared."""
+
+    numbers: numpy.ndarray
+
+
+def test_a_static_value_that_cannot_be_compared_is_told_by_its_type():
+    def call(model, x):
+        model.value = Table(numpy.ones(2))
+        return x
+
+    (one,) = audit(Model(Table(numpy.ones(2)), call), inputs=(X,), select=["static-written"]).findings
+    assert "a static value that a call changes from one Table to one Table:" in one.what
+
+
+def test_a_model_that_compares_metadata_is_traced_all_the_same():
+    def call(model, x):
+        assert model.value.get_metadata() == model.other.get_metadata()
+        jnp.exp(model.other[...])  # for nothing
+        return {"out": x * model.value, "one": jnp.array(1.0), "text": "what else a call returns"}
+
+    model = Model(nnx.Param(jnp.ones(2)), call)
+    model.other, model.scale = nnx.Param(jnp.ones(2)), nnx.Variable(jnp.ones(2))
+    assert program(model, INPUTS).unused == {"other"}
+
+
+def keeps_its_dtype(variable, value):
+    return value.astype(jnp.bfloat16)
+
+
+@pytest.mark.parametrize("hooks", [keeps_its_dtype, (keeps_its_dtype,)])
+def test_the_hooks_of_a_variable_run_while_it_is_watched(hooks):
+    model = Model(nnx.BatchStat(jnp.zeros((), jnp.bfloat16)), widens)
+    model.value.set_metadata(on_set_value=hooks)
+    assert program(model, INPUTS).forms == [{"value": "bfloat16[]"}] * 2
+
+
+def test_a_model_that_can_neither_be_traced_nor_watched_has_no_program():
+    def call(model, x):
+        assert model.value.get_metadata() == model.size.get_metadata()
+        return x * model.value
+
+    assert program(untraceable(nnx.Param(jnp.ones(2)), call), INPUTS) == Program(set(), set(), [])
+
+
+def test_a_param_that_a_cache_depends_on_is_used():
+    def call(model, x):
+        model.cache[...] = model.value * 2
+        return x
+
+    model = Model(nnx.Param(jnp.ones(2)), call)
+    model.cache = nnx.Cache(jnp.zeros(2))
+    assert program(model, INPUTS).unused == set()
+
+
+@pytest.mark.parametrize("kind", ["ref", "hijax"])
+def test_a_model_of_references_is_audited_without_calls(kind):
+    model = Model(nnx.BatchStat(jnp.zeros(()), **{kind: True}), counts)
+    assert audit(model).findings == []
+    with pytest.raises(CallError) as raised:
+        audit(model, inputs=(X,))
+    assert str(raised.value) == (
+        "`value` is a reference, so that a call of a copy would change it too: audit the model without inputs."
+    )
+
+
+def test_of_several_arrays_in_a_param_the_largest_change_is_told():
+    def call(model, x):
+        model.value.set_value({name: array + 1 + len(name) for name, array in model.value.get_value().items()})
+        return x
+
+    param = nnx.Param({"a": jnp.zeros(2), "longer": jnp.zeros(1), "bc": jnp.zeros(3)})
+    (one,) = audit(Model(param, call), inputs=(X,), select=["written-param"]).findings
+    assert one.what.startswith("a Param that one call in training changes by up to 7: it moves twice")
+    assert program(Model(param, call), INPUTS).forms == [{"value": "float32[2], float32[3], float32[1]"}] * 2
+
+
+def test_a_param_that_grows_is_changed_in_shape():
+    (one,) = audit(Model(nnx.Param(jnp.zeros((1, 2))), grows), inputs=(X,), select=["written-param"]).findings
+    assert one.what.startswith("a Param that one call in training changes in shape: it moves twice in each step")
+
+
+def test_what_a_call_takes_away_is_no_part_of_the_program_after_it():
+    def call(model, x):
+        if hasattr(model, "value"):
+            del model.value
+        return x
+
+    (one,) = audit(Model(nnx.Param(jnp.ones(2)), call), inputs=(X,), select=RULES, ignore=["unused-param"]).findings
+    assert (one.rule, one.what) == (
+        "compiles-again",
+        "float32[2] before a call and nothing after it, and that is part of the program: `nnx.jit` compiles once more.",
+    )
 
 
 def swaps(model, x):

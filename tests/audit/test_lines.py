@@ -43,6 +43,10 @@ class Net(Base):
         self.parts = nnx.Dict(
             one=nnx.Param(jnp.ones(1)),
             two=nnx.Param(jnp.ones(1)),
+            three=nnx.Linear(1, 1, use_bias=False, rngs=nnx.Rngs(0)),
+        )
+        self.alone = nnx.Sequential(
+            nnx.Linear(1, 1, use_bias=False, rngs=nnx.Rngs(2)),
         )
         self.many = nnx.List([nnx.Linear(1, 1, use_bias=False, rngs=nnx.Rngs(n)) for n in range(2)])
         self.comprehended = nnx.List(
@@ -102,6 +106,8 @@ LINES = {
     "later": "self.later",
     "parts.one": "one=nnx.Param",
     "parts.two": "two=nnx.Param",
+    "parts.three.kernel": "three=nnx.Linear",
+    "alone.layers.0.kernel": "nnx.Linear(1, 1, use_bias=False, rngs=nnx.Rngs(2)),",
 }
 
 
@@ -149,3 +155,10 @@ def test_what_is_put_in_from_outside_has_no_line(module):
 def test_a_tied_variable_has_one_row_and_names_its_other_path(module):
     (row,) = [row for row in table(module.Net()) if row.path == "layers.0.kernel"]
     assert row.also == ("tied",)
+
+
+def test_a_class_without_a_source_has_no_lines(module):
+    made = type("Made", (module.nnx.Module,), {"__module__": "nowhere", "__doc__": "It stands in no file."})()
+    made.weight = module.nnx.Param(module.jnp.ones(1))
+    (row,) = [row for row in table(made) if row.path == "weight"]
+    assert row.place is None

@@ -45,10 +45,10 @@ class Data(nnx.Module):
 
 
 class Named(nnx.Module):
-    def __init__(self):
-        for name in ("one", "two"):
-            setattr(self, name, nnx.Param(jnp.ones(1)))
-        self.weight = nnx.Param(jnp.ones(1))  # made
+    def __init__(self, name="one", has_weight=True):
+        setattr(self, name, nnx.Param(jnp.ones(1)))
+        if has_weight:
+            self.weight = nnx.Param(jnp.ones(1))  # made
 
 
 class Kinds(nnx.Module):

@@ -8,7 +8,8 @@ import pytest
 from flax import nnx
 
 from nnx_state.audit import audit
-from nnx_state.audit.calling import EVALUATES
+from nnx_state.audit.calling import EVALUATES, Inputs
+from nnx_state.audit.evaluation import Evaluation, evaluation
 
 X = jnp.ones((4, 2))
 
@@ -97,6 +98,10 @@ def test_two_calls_that_cannot_be_compared_are_not():
     model.rows = 1
     (one,) = found(model, X)
     assert "differ" not in one.what
+    model.rows = 1
+    assert evaluation(model, Inputs("__call__", (X,))) == Evaluation(
+        "train=False", {"drop.rngs.count": "by up to 1"}, 0.0
+    )
 
 
 def test_how_much_two_calls_differ_is_told():
@@ -123,9 +128,11 @@ def test_a_second_call_may_raise():
             raise ValueError("only once")
         return model.called(x, None)
 
-    findings = found(block(call, drops=False, norms=False), X)
+    model = block(call, drops=False, norms=False)
+    findings = found(model, X)
     assert sorted(one.path for one in findings) == PATHS
     assert not any("differ" in one.what for one in findings)
+    assert evaluation(model, Inputs("__call__", (X,))).apart == 0.0
 
 
 @pytest.mark.parametrize("told", ["", "train"])

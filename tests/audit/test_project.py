@@ -88,17 +88,56 @@ def test_a_project_that_says_nothing_changes_nothing(project):
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("[tool.nnx-state.audit]\ntargets = 'net:Net'", "has no setting targets: choose among target, inputs, method"),
-        ("[tool.nnx-state.audit]\ntarget = 3", "target of .* is 3: write a text"),
-        ("[tool.nnx-state.audit]\nselect = 'plain-weight'", "select of .* is 'plain-weight': write a list"),
-        ("[tool.nnx-state]\naudit = true", "has to be a table"),
-        ("[tool.nnx-state", "cannot be read"),
+        (
+            "[tool.nnx-state.audit]\ntargets = 'net:Net'",
+            "[tool.nnx-state.audit] has no setting targets: choose among target, inputs, method, select, ignore, "
+            "baseline, optimizer, gradients, save, restore.",
+        ),
+        ("[tool.nnx-state.audit]\ntarget = 3", "target of [tool.nnx-state.audit] is 3: write a text."),
+        (
+            "[tool.nnx-state.audit]\nselect = 'plain-weight'",
+            "select of [tool.nnx-state.audit] is 'plain-weight': write a list of ids of rules.",
+        ),
+        (
+            "[tool.nnx-state.audit]\nignore = ['a', 3]",
+            "ignore of [tool.nnx-state.audit] is ['a', 3]: write a list of ids of rules.",
+        ),
+        ("[tool.nnx-state]\naudit = true", "[tool.nnx-state.audit] has to be a table."),
+        ("[tool]\nnnx-state = 1", "[tool.nnx-state.audit] has to be a table."),
     ],
 )
 def test_a_setting_that_is_none_is_refused(project, text, said):
     (project / "pyproject.toml").write_text(text)
-    with pytest.raises(RefusedError, match=said):
+    with pytest.raises(RefusedError) as raised:
         found(target=TARGET)
+    assert str(raised.value) == f"{project / 'pyproject.toml'}: {said}"
+
+
+@pytest.mark.parametrize("content", [b"[tool.nnx-state", b"a = '\xff'"])
+def test_a_file_that_cannot_be_read_is_refused(project, content):
+    (project / "pyproject.toml").write_bytes(content)
+    with pytest.raises(RefusedError, match=rf"^{re.escape(str(project / 'pyproject.toml'))} cannot be read: .+\.$"):
+        found(target=TARGET)
+
+
+def test_every_setting_of_a_project_is_read_and_its_baseline_stands_beside_it(project):
+    said = {
+        "target": TARGET,
+        "inputs": f"{NAME}.py:example",
+        "method": "encode",
+        "select": ["plain-weight"],
+        "ignore": ["same-array"],
+        "baseline": "known.json",
+        "optimizer": f"{NAME}.py:optimizer",
+        "gradients": f"{NAME}.py:wrt",
+        "save": "orbax",
+        "restore": f"{NAME}.py:restore",
+    }
+    lines = [f"{name} = {json.dumps(value)}" for name, value in said.items()]
+    (project / "pyproject.toml").write_text("\n".join(["[tool.nnx-state.audit]", *lines]))
+    (project / "below").mkdir()
+    read = said | {"select": ("plain-weight",), "ignore": ("same-array",), "baseline": str(project / "known.json")}
+    assert of_project(project / "below") == Settings(**read)
 
 
 def test_a_baseline_leaves_out_what_it_records_wherever_the_line_is(project):
@@ -132,7 +171,22 @@ def test_one_finding_more_of_a_kind_that_is_known_is_new(project):
     assert found(target=TARGET, baseline="known.json").data["gone"] == 2
 
 
-@pytest.mark.parametrize("text", ["", "[]", "{}", '{"about": 1, "models": {}}', '{"about": "Findings", "models": {}}'])
+KNOWN = "Findings that `nnx-state audit --update-baseline` has recorded."
+RECORD = {"rule": "plain-weight", "path": "scale", "file": f"{NAME}.py"}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "[]",
+        "{}",
+        '{"about": 1, "models": {}}',
+        '{"about": "Findings", "models": {}}',
+        json.dumps({"about": KNOWN, "models": {"a": [RECORD, RECORD | {"rule": 1}]}}),
+        json.dumps({"about": KNOWN, "models": {"a": [RECORD, {"rule": "plain-weight"}]}}),
+    ],
+)
 def test_a_file_that_is_no_baseline_is_neither_read_nor_written(project, text):
     (project / "mine.json").write_text(text)
     for use in (found, record):
@@ -142,7 +196,9 @@ def test_a_file_that_is_no_baseline_is_neither_read_nor_written(project, text):
 
 
 def test_a_baseline_that_is_not_there_is_named(project):
-    with pytest.raises(RefusedError, match="baseline nowhere"):
+    with pytest.raises(
+        RefusedError, match=r"^The baseline nowhere\.json cannot be read: .+\. `--update-baseline` writes one\.$"
+    ):
         found(target=TARGET, baseline="nowhere.json")
     with pytest.raises(RefusedError, match="There is no baseline to update"):
         record(target=TARGET)

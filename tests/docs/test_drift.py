@@ -9,6 +9,7 @@ import pytest
 from nnx_state.practice.exercises import exercise
 from workshop.mutation import drift, grading
 from workshop.mutation.mutants import mutants
+from workshop.mutation.reached import IMPORT, Reached, statement
 
 SOURCE = '''\
 """A module."""
@@ -86,12 +87,66 @@ def test_a_module_is_watched_by_the_pages_that_reach_it():
     }
 
 
-def test_a_module_of_the_audit_is_watched_by_its_tests_and_then_by_the_pages_of_the_rules():
+def test_a_module_of_the_audit_is_watched_by_tests_that_run_in_this_process_and_by_the_pages_of_the_rules():
     assert {"audit/lines", "audit/rules/calls"} <= set(drift.audited())
-    names = [path.relative_to(drift.ROOT).as_posix() for path in drift.witnesses("audit/lines")]
-    assert names[0] == "tests/audit/test_lines.py"
-    assert {"tests/audit/test_faults.py", "docs/audit/eval-writes.md"} <= set(names)
-    assert "tests/audit/test_audit_command.py" not in names  # what it starts would not see the change
+    names = {path.relative_to(drift.ROOT).as_posix() for path in drift.audit_witnesses()}
+    assert {"tests/audit/test_lines.py", "docs/audit/eval-writes.md"} <= names
+    assert "tests/audit/test_audit_command.py" not in names  # it starts a process for all that it does
+
+
+def test_a_line_is_watched_by_the_tests_that_execute_its_statement_the_quickest_first():
+    lines = {8: {IMPORT}, 10: {"slow", "quick"}, 11: {"quick"}, 12: {"slow"}}
+    seconds = {"slow": 2.0, "quick": 1.0, "other": 0.5, "looks": 0.1}
+    reached = Reached(seconds, {"module": lines, "another": {1: {"other"}}})
+    assert reached.tests("module", SOURCE, 10) == ["quick", "slow"]
+    assert reached.tests("module", SOURCE, 11) == ["quick"]
+    assert reached.tests("module", SOURCE, 8) == ["looks", "quick", "slow"]  # as it is imported
+    assert reached.tests("module", SOURCE, 5) == []
+
+
+@pytest.mark.parametrize(
+    ("line", "lines"), [(1, [1, 2]), (2, [1, 2]), (3, [3, 4]), (4, [3, 4]), (5, [5, 6]), (6, [5, 6]), (7, [7])]
+)
+def test_a_statement_with_a_body_is_its_head(line, lines):
+    code = "@a\ndef f(b=1):\n    if (b or\n            c):\n        d(\n            e)\n    return b\n"
+    assert list(statement(code, line)) == lines
+
+
+def test_which_tests_execute_a_line_is_recorded(pytester, monkeypatch):
+    package = pytester.mkpydir("nnx_state")
+    (package / "audit").mkdir()
+    (package / "audit" / "small.py").write_text("def one():\n    return 1\n\n\ndef two():\n    return 2\n")
+    pytester.makepyfile(
+        """
+        from nnx_state.audit.small import one, two
+
+        def test_one():
+            assert one() == 1
+
+        def test_both():
+            assert one() + two() == 3
+        """
+    )
+    record = pytester.path / "record.json"
+    pytester.makeconftest(
+        f"""
+        from pathlib import Path
+        from workshop.mutation.reached import Recorder
+
+        def pytest_configure(config):
+            config.pluginmanager.register(Recorder(Path({str(package)!r}), ["audit/small"], Path({str(record)!r})))
+        """
+    )
+    name = "test_which_tests_execute_a_line_is_recorded.py"
+    pytester.runpytest_subprocess("-p", "no:randomly").assert_outcomes(passed=2)
+    reached = Reached.read(record)
+    assert reached.seconds.keys() == {f"{name}::test_one", f"{name}::test_both"}
+    assert reached.lines["audit/small"] == {
+        1: {IMPORT},
+        2: {f"{name}::test_one", f"{name}::test_both"},
+        5: {IMPORT},
+        6: {f"{name}::test_both"},
+    }
 
 
 @pytest.mark.parametrize(
@@ -105,8 +160,7 @@ def test_a_change_is_caught_by_the_pages_alone(right, wrong, survived):
     multiprocessing.get_context("forkserver").set_forkserver_preload([*drift.PRELOADED, "nnx_state"])
     source = Path(drift.PACKAGE, "linear.py").read_text("utf-8")
     assert right in source
-    files = [drift.ROOT / "docs/lessons/linear.md"]
-    assert drift.survives("linear", source.replace(right, wrong), files)[0] is survived
+    assert drift.survives("linear", source.replace(right, wrong), ["docs/lessons/linear.md"])[0] is survived
 
 
 def test_every_equivalent_mutant_is_one_of_the_package():

@@ -2,6 +2,7 @@
 
 import dataclasses
 import inspect
+import itertools
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -13,7 +14,7 @@ import jax.numpy as jnp
 from flax import nnx
 
 from nnx_state._hidden import walk
-from nnx_state._paths import dotted
+from nnx_state._paths import dotted, leaves
 
 CONTAINERS = (list, dict, set, deque)
 EVALUATES = {  # what each argument that tells a mode is in evaluation
@@ -97,7 +98,17 @@ def evaluating(model: Any, inputs: Inputs, names: set[str]) -> Inputs | None:
 
 
 def copied(model: nnx.Module, *, train: bool) -> Any:
-    """Return a copy with arrays of its own, in train or eval mode."""
+    """Return a copy with arrays of its own, in train or eval mode.
+
+    Raises:
+        CallError: If a Variable is a reference, which a copy would share.
+    """
+    for path, leaf in leaves(model):
+        if isinstance(leaf, nnx.Variable) and (leaf.ref or leaf.hijax):
+            raise CallError(
+                f"`{path}` is a reference, so that a call of a copy would change it too: "
+                "audit the model without inputs."
+            )
     copy: Any = nnx.clone(model, arrays=True)
     (copy.train if train else copy.eval)()
     return copy
@@ -119,9 +130,9 @@ def called(model: Any, inputs: Inputs) -> Any:
 def _method(model: Any, inputs: Inputs) -> Callable[..., Any]:
     method = getattr(model, inputs.method, None)
     if not callable(method):
-        own = [name for name in dir(type(model)) if not name.startswith("_") and not hasattr(nnx.Module, name)]
-        others = [name for name in own if callable(getattr(type(model), name))]
-        hint = f": name the one to call, such as {', '.join(others[:5])}" if others else ""
+        own = itertools.takewhile(lambda one: not one.__module__.startswith("flax."), type(model).__mro__)
+        others = [name for one in own for name, value in vars(one).items() if name[0] != "_" and callable(value)]
+        hint = f": name the one to call, such as {', '.join(others[:3])}" if others else ""
         raise CallError(f"its class {type(model).__name__} has no method {inputs.method}{hint}.")
     return method  # type: ignore[no-any-return]
 

@@ -27,7 +27,7 @@ class Effects:
         written: how much it changes each leaf that it writes, in words, by path.
         settings: the static values that it changes, in words, by path, before and after.
         added: the rows of the plain arrays that it adds.
-        spoilt: how many numbers of a leaf, all finite before, are NaN or infinite after it, by path.
+        spoilt: how many numbers of each leaf are NaN or infinite after it, by path.
         steps: by how much it raises each float that holds one whole number, by path.
     """
 
@@ -50,14 +50,13 @@ def effects(copy: nnx.Module, inputs: Inputs) -> Effects:
         moved = {path: (_shown(old), _shown(new)) for path, (old, new) in pairs if _differs(old, new)}
         new = after.keys() - before.keys()
         added = [row for row in table(copy) if row.home == "array" and row.path in new] if new else []
-        spoilt = {path: _not_finite(pair[1]) for path, pair in both.items() if not _not_finite(pair[0])}
         steps = {path: _step(*both[path]) for path in wrote}
         return Effects(
             wrote,
-            moved | {path: change for path, change in changed().items() if path in settings},
+            moved | changed(),
             added,
-            {path: count for path, count in spoilt.items() if count},
-            {path: step for path, step in steps.items() if step},
+            {path: _not_finite(arrays) for path, (_, arrays) in both.items()},
+            {path: step for path, step in steps.items() if step > 0},
         )
 
 
@@ -79,11 +78,9 @@ def _written(both: dict[str, tuple[Arrays, Arrays]]) -> dict[str, str]:
 
 
 def _differs(before: Any, after: Any) -> bool:
-    if before is after:  # one NaN is itself, and not equal to itself
-        return False
     try:
-        return bool(before != after)
-    except (TypeError, ValueError):  # such as a tuple of arrays
+        return before is not after and bool(before != after)  # one NaN is itself, and not equal to itself
+    except (TypeError, ValueError):  # such as an object that has an array
         return True
 
 
@@ -116,16 +113,15 @@ def _change(before: Arrays, after: Arrays) -> str:
 
 def _not_finite(arrays: Arrays) -> int:
     """Count the NaNs and infinities."""
-    floats = [array for array in arrays if jnp.issubdtype(array.dtype, jnp.inexact)]
-    return sum(int((~numpy.isfinite(array.astype(complex))).sum()) for array in floats)
+    return sum(int((~numpy.isfinite(array.astype(complex))).sum()) for array in arrays)
 
 
 def _step(before: Arrays, after: Arrays) -> float:
-    """Return by which whole number a float was raised from one whole number to another; 0 if it was not."""
+    """Return by how much a float went from one whole number to another; 0 where one is none."""
     if [array.size for array in (*before, *after)] != [1, 1] or not jnp.issubdtype(before[0].dtype, jnp.floating):
         return 0.0
     old, new = float(before[0].item()), float(after[0].item())
-    return new - old if old.is_integer() and new.is_integer() and new > old else 0.0
+    return new - old if old.is_integer() and new.is_integer() else 0.0
 
 
 def _settings(model: nnx.Module) -> dict[str, Any]:

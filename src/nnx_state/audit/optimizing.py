@@ -132,7 +132,6 @@ def _place(maker: Any) -> Place | None:
         file = inspect.getsourcefile(maker) or ""
     except (OSError, TypeError):
         return None
-    first = max(first, 1)
     try:
         tree = ast.parse(textwrap.dedent("".join(lines)))
     except SyntaxError:
@@ -171,10 +170,7 @@ def _fresh(model: nnx.Module, optimizer: nnx.Optimizer[Any], wrt: Any = None) ->
 
 def _misfits(fresh: nnx.Optimizer[Any], optimizer: nnx.Optimizer[Any], trained: set[str]) -> list[str]:
     """Return the paths of the model, or of the model that it was made for, whose state is not as a new one has it."""
-    wanted, found = (
-        {path: _shapes(leaf) for path, leaf in _state(one) if isinstance(leaf, nnx.OptVariable)}
-        for one in (fresh, optimizer)
-    )
+    wanted, found = ({path: _shapes(leaf) for path, leaf in _state(one)} for one in (fresh, optimizer))
     misfits = {path for path in wanted | found if wanted.get(path) != found.get(path)}
     mirrors = {path: name for path in wanted for name in trained if path.endswith(f".{name}")}
     above = {path.removesuffix(name) for path, name in mirrors.items()}  # such as `opt_state.0.mu.`
@@ -190,7 +186,7 @@ def _first(model: nnx.Module, optimizer: nnx.Optimizer[Any], with_gradient: set[
     """Say what the first update does: which error it raises, or which value gets another shape; and what it moves."""
     copy, own = nnx.clone((model, optimizer), arrays=True)
     own.tx = optax.with_extra_args_support(own.tx)
-    before = {path: jax.tree.leaves(leaf) for path, leaf in leaves(nnx.clone(copy, arrays=True))}
+    before = {path: jax.tree.leaves(leaf) for path, leaf in leaves(copy)}
     flat = [(path, leaf) for path, leaf in nnx.to_flat_state(nnx.state(copy)) if dotted(path) in with_gradient]
     try:
         _update(own, copy, _filled(nnx.from_flat_state(flat), 1))
@@ -243,10 +239,8 @@ def _taken(model: nnx.Module, optimizer: nnx.Optimizer[Any], number: int) -> dic
     taken: dict[str, float] = {}
     try:
         fresh = _fresh(copy, optimizer, floats)
-    except ValueError:
-        if has_others:  # a mask by paths, which wants all of them
-            return {}
-        raise
+    except ValueError:  # such as a mask by paths, which wants all of them
+        return {}
     for _ in range(MOST_STEPS):
         try:
             updates = _update(fresh, copy, zeros)

@@ -90,7 +90,7 @@ def _watch(model: nnx.Module) -> Callable[[], set[str]]:
     A transform of JAX makes such copies, with the metadata of the Variables, and forgets them.
     One of NNX makes them too, and writes back.
     """
-    variables = {path: leaf for path, leaf in leaves(model) if isinstance(leaf, nnx.Variable) and not _is_shared(leaf)}
+    variables = {path: leaf for path, leaf in leaves(model) if isinstance(leaf, nnx.Variable)}
     values = {path: variable.get_raw_value() for path, variable in variables.items()}
     written: set[str] = set()
 
@@ -107,11 +107,6 @@ def _watch(model: nnx.Module) -> Callable[[], set[str]]:
         hooks = known if isinstance(known, tuple) else (known,)
         variable.set_metadata(on_set_value=(*hooks, hook(path, id(variable))))
     return lambda: {path for path in written if variables[path].get_raw_value() is values[path]}
-
-
-def _is_shared(variable: Any) -> bool:
-    """Tell a Variable that is a reference: what is written into a copy of it is written into all."""
-    return bool(variable.ref or variable.hijax)
 
 
 def _forms(model: nnx.Module) -> dict[str, str]:

@@ -46,7 +46,7 @@ class Call:
 
     @property
     def spoilt(self) -> dict[str, int]:
-        """Return how many numbers a call makes NaN or infinite, by path, where all were finite."""
+        """Return how many numbers are NaN or infinite after a call in training, by path."""
         return self._training.spoilt
 
     @cached_property

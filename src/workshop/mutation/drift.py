@@ -2,24 +2,31 @@
 
 Every mutant of a lesson module is put into a copy of the project, and the pages that can notice it are run there.
 What survives is either killed by a page that says more, or explained in ``equivalent-mutants.toml``.
-A module of the audit is named as in ``audit/lines``, and its tests are run before the pages of its rules.
+A module of the audit is named as in ``audit/lines``. Of its tests and the pages of its rules, those are run against a
+mutant that execute the changed statement, which one run of them all tells first.
 """
 
 import argparse
 import ast
+import contextlib
+import functools
+import gc
+import importlib.util
 import multiprocessing
 import os
-import re
 import shutil
 import signal
 import sys
 import tempfile
+import threading
 import time
 import tomllib
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from workshop.mutation.mutants import mutants
+from workshop.mutation.mutants import Mutant, mutants
+from workshop.mutation.reached import Reached, Recorder
 from workshop.pages import read
 
 ROOT = Path(__file__).parents[3]
@@ -30,6 +37,10 @@ LIMIT = 900  # seconds for the pages as they are
 PATIENCE = 3  # a mutant may well loop for ever: it gets so many times what the pages take as they are
 # Imported once, in the process that every attempt is forked from: the attempts then start at once.
 PRELOADED = ["jax", "flax.nnx", "optax", "orbax.checkpoint", "matplotlib.pyplot", "IPython.display", "pytest", "bs4"]
+PRELOADED += ["workshop.mutation.reached", "workshop.pages"]
+# Plugins that take long to load, and that no test needs.
+UNUSED = ["randomly", "cacheprovider", "hypothesispytest", "anyio", "benchmark", "jaxtyping", "typeguard"]
+_OWN = threading.local()
 
 
 def imported(codes: list[str]) -> set[str]:
@@ -74,9 +85,7 @@ def audited() -> list[str]:
 
 
 def witnesses(module: str) -> list[Path]:
-    """Return the files whose snippets reach a module, those about it first; of the audit, its tests too."""
-    if module.startswith("audit/"):
-        return _audit_witnesses(module)
+    """Return the files whose snippets reach a module of the lessons, those about it first."""
     slug = module.replace("_", "-")
     pages = [ROOT / "README.md", *(ROOT / "docs").rglob("*.md"), *(ROOT / "docs").glob("notebooks/*.py")]
     files = [*PACKAGE.glob("*.py"), *pages]
@@ -86,53 +95,114 @@ def witnesses(module: str) -> list[Path]:
     return sorted(reached, key=lambda file: (file not in about, not slow.isdisjoint(file.parts), file))
 
 
-def _audit_witnesses(module: str) -> list[Path]:
-    """Return the tests of the audit, those about a module first, and the pages: of rules, those of its own before."""
-    tests = [file for file in (ROOT / "tests" / "audit").glob("test_*.py") if "subprocess" not in file.read_text()]
-    pages = [file for file in (ROOT / "docs" / "audit").glob("*.md") if file.stem != "index"]
-    rules = set(re.findall(r'^@rule\("([\w-]+)"', (PACKAGE / f"{module}.py").read_text("utf-8"), re.M))
-    own = sorted(page for page in pages if page.stem in rules)
-    about = Path(module).stem.rstrip("s")
-    tests.sort(key=lambda file: (about not in file.stem, -file.stat().st_size))  # what is short there takes long
-    return [*own, *tests] if own else [*tests, *sorted(pages)]
+def audit_witnesses() -> list[Path]:
+    """Return the tests of the audit and the pages of its rules; not those that start a process for all that they do."""
+    tests = (ROOT / "tests" / "audit").glob("test_*.py")
+    pages = (ROOT / "docs" / "audit").glob("*.md")
+    return [file for file in (*sorted(tests), *sorted(pages)) if file.stem not in ("test_audit_command", "index")]
 
 
-def attempt(files: list[Path], module: str, source: str, folder: str) -> None:
-    """Run the snippets of some files in a copy of the project, in this process; its exit code is pytest's."""
-    copied = Path(folder)
-    for name in ("README.md", "conftest.py", "pyproject.toml"):
-        shutil.copy(ROOT / name, copied / name)
-    for name in ("docs", "src", "tests/harness", "tests/audit"):
-        shutil.copytree(ROOT / name, copied / name, ignore=shutil.ignore_patterns("__pycache__"))
-    (copied / "src" / "nnx_state" / f"{module}.py").write_text(source, "utf-8")
-    os.chdir(copied)
+def attempt(chosen: list[str], folder: Path, record: Path | None = None) -> None:
+    """Run some tests, or all of some files, in a copy of the project, in this process; its exit code is pytest's."""
+    gc.freeze()  # what is there stays, and pytest collects garbage several times
+    os.chdir(folder)
     os.setpgid(0, 0)  # a page may start processes: they end with it
-    log = os.open("log", os.O_WRONLY | os.O_CREAT)
+    log = os.open("log", os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
     os.dup2(log, 1)
     os.dup2(log, 2)
-    sys.path[:0] = [f"{copied}/src", str(copied)]
-    os.environ["PYTHONPATH"] = f"{copied}/src"
-    sys.dont_write_bytecode = True
+    sys.path[:0] = [f"{folder}/src", str(folder)]
+    os.environ["PYTHONPATH"] = f"{folder}/src"
+    sys.dont_write_bytecode = False  # what is compiled once serves all attempts of the copy
     for name in [name for name in sys.modules if name.partition(".")[0] == "nnx_state"]:
         del sys.modules[name]  # where others preload it, it would hide the copy
     import pytest
 
-    options = ["-x", "-q", "--tb=short", "-pno:randomly", "-pno:cacheprovider", "-pno:hypothesispytest"]
-    os._exit(pytest.main([*options, *(str(file.relative_to(ROOT)) for file in files)]))
+    plugins = [Recorder(folder / "src" / "nnx_state", audited(), record)] if record else []
+    os._exit(pytest.main(["-x", "-q", "--tb=short", *(f"-pno:{name}" for name in UNUSED), *chosen], plugins))
 
 
-def survives(module: str, source: str, files: list[Path], limit: float = LIMIT) -> tuple[bool, str]:
-    """Tell whether every snippet still passes within a number of seconds, and what pytest said."""
-    context = multiprocessing.get_context("forkserver")
-    with tempfile.TemporaryDirectory() as folder:
-        process = context.Process(target=attempt, args=(files, module, source, folder))
+def copy() -> Path:
+    """Return the copy of the project in which this thread runs one attempt after another."""
+    if not hasattr(_OWN, "folder"):
+        _OWN.folder = tempfile.TemporaryDirectory()
+        folder = Path(_OWN.folder.name)
+        for name in ("README.md", "conftest.py", "pyproject.toml"):
+            shutil.copy(ROOT / name, folder / name)
+        for name in ("docs", "src", "tests/harness", "tests/audit"):
+            shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+    return Path(_OWN.folder.name)
+
+
+@contextlib.contextmanager
+def changed(file: Path, source: str) -> Iterator[None]:
+    """Put another source into a file for a time; what is compiled of one never stands for the other."""
+    before = file.read_text("utf-8")
+    compiled = Path(importlib.util.cache_from_source(str(file)))
+    compiled.unlink(missing_ok=True)
+    file.write_text(source, "utf-8")
+    try:
+        yield
+    finally:
+        file.write_text(before, "utf-8")
+        compiled.unlink(missing_ok=True)
+
+
+def survives(
+    module: str, source: str, chosen: list[str], limit: float = LIMIT, record: Path | None = None
+) -> tuple[bool, str]:
+    """Tell whether all that was chosen still passes within a number of seconds, and what pytest said.
+
+    Args:
+        module: the module that is changed.
+        source: all of it, with the change.
+        chosen: files and tests, by their names for pytest; a change that is to be noticed by none survives.
+        limit: a number of seconds.
+        record: where to write which tests execute which lines of the audit.
+    """
+    if not chosen:
+        return True, ""
+    folder = copy()
+    with changed(folder / "src" / "nnx_state" / f"{module}.py", source):
+        process = multiprocessing.get_context("forkserver").Process(target=attempt, args=(chosen, folder, record))
         process.start()
         process.join(limit)
         if process.exitcode is None and process.pid:
             os.killpg(process.pid, signal.SIGKILL)
             process.join()
-        log = Path(folder, "log")
-        return process.exitcode == 0, log.read_text("utf-8", errors="replace") if log.exists() else ""
+    log = folder / "log"
+    return process.exitcode == 0, log.read_text("utf-8", errors="replace") if log.exists() else ""
+
+
+def unchanged(module: str, files: list[Path], record: Path | None = None) -> float:
+    """Return how many seconds the files take as they are; if they fail, say so and end."""
+    start = time.monotonic()
+    source = (PACKAGE / f"{module}.py").read_text("utf-8")
+    passes, said = survives(module, source, _names(files), record=record)
+    if not passes:
+        sys.exit(f"The pages fail before anything is changed in {module}.py:\n{said}")
+    return time.monotonic() - start
+
+
+@functools.cache
+def reached() -> Reached:
+    """Run the tests of the audit once, and return which of them execute which lines."""
+    with tempfile.TemporaryDirectory() as folder:
+        record = Path(folder, "reached.json")
+        unchanged(audited()[0], audit_witnesses(), record)
+        return Reached.read(record)
+
+
+def choices(module: str, source: str, found: list[Mutant]) -> list[tuple[list[str], float]]:
+    """Return what is run against each mutant of a module, and within how many seconds."""
+    if not module.startswith("audit/"):
+        files = witnesses(module)
+        return [(_names(files), PATIENCE * unchanged(module, files) + 10)] * len(found)
+    tests = [reached().tests(module, source, mutant.line) for mutant in found]
+    return [(chosen, PATIENCE * sum(reached().seconds[test] for test in chosen) + 20) for chosen in tests]
+
+
+def _names(files: list[Path]) -> list[str]:
+    return [str(file.relative_to(ROOT)) for file in files]
 
 
 def explained() -> dict[tuple[str, str, str], str]:
@@ -159,21 +229,19 @@ def main() -> int:
     with ThreadPoolExecutor(arguments.jobs) as pool:
         for module in modules:
             source = (PACKAGE / f"{module}.py").read_text("utf-8")
-            files = witnesses(module)
-            start = time.monotonic()
-            passes, said = survives(module, source, files)
-            limit = PATIENCE * (time.monotonic() - start) + 10
-            if not passes:
-                sys.exit(f"The pages fail before anything is changed in {module}.py:\n{said}")
             found = list(mutants(source))
-            attempts = [(module, mutant.source, files, limit) for mutant in found]
+            attempts = [
+                (module, mutant.source, *choice)
+                for mutant, choice in zip(found, choices(module, source, found), strict=True)
+            ]
             alive = pool.map(survives, *zip(*attempts, strict=True))
             left = 0
-            for mutant, (survived, _) in zip(found, alive, strict=True):
+            for mutant, (survived, _), (_, _, chosen, _) in zip(found, alive, attempts, strict=True):
                 if not survived:
                     continue
                 key = (module, source.splitlines()[mutant.line - 1].strip(), str(mutant))
-                why = f"equivalent: {reasons[key]}" if key in reasons else "nothing notices"
+                why = "nothing notices" if chosen else "nothing executes it"
+                why = f"equivalent: {reasons[key]}" if key in reasons else why
                 print(f"  {module}.py:{mutant.line}: {key[1]}\n    {mutant}\n    {why}", flush=True)
                 survivors.add(key)
                 left += 1

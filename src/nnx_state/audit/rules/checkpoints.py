@@ -20,7 +20,8 @@ def _lost_in_checkpoint(model: Model) -> Iterator[Found]:
         if said := trip.refused.get(row.path):
             yield Found(
                 row,
-                f"a leaf that Orbax does not save, so that none of the {trip.leaves} leaves is saved with it: {said}.",
+                f"a leaf that Orbax does not save, so that none of the {trip.leaves} leaves is saved with it: "
+                f"{said.rstrip('.')}.",
                 "an array that has numbers, in a dtype that Orbax knows; for what is made anew, a type of its own, "
                 "which the save leaves out.",
             )

@@ -21,7 +21,7 @@ def _hidden_state(model: Model) -> Iterator[Found]:
 @rule("leaked-tracer", ERROR, "a tracer that a traced function left in the model")
 def _leaked_tracer(model: Model) -> Iterator[Found]:
     for row in model.rows:
-        if row.home != "static" and has_tracers(row):
+        if has_tracers(row):
             yield Found(
                 row,
                 "a tracer: a function under a transform of JAX wrote it into the model, and each use of it raises an "

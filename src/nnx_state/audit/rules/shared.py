@@ -38,7 +38,7 @@ def _same_draw(model: Model) -> Iterator[Found]:
     first: dict[Any, Row] = {}
     for row in model.variables(nnx.Param):
         for array in row.arrays[:1]:
-            if not (has_numbers(array) and is_float(row) and array.size > 1):
+            if not (has_numbers(array) and is_float(row) and array.size):
                 continue
             numbers = jax.device_get(array)
             if numbers.min() == numbers.max():  # zeros, ones: they were not drawn
