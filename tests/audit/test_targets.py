@@ -108,6 +108,7 @@ def test_a_plain_target_is_what_it_names():
     ("load", "target", "said"),
     [
         (targets.model, "aimed", f"aimed names no object: {HOW}"),
+        (targets.inputs, "float32[4] X", f"float32[4] X names no object: {HOW}"),
         (targets.model, ":Net", f":Net names no object: {HOW}"),
         (targets.model, "aimed:", f"aimed: names no object: {HOW}"),
         (targets.model, "aimed:Nothing", f"aimed has no Nothing: {HOW}"),
