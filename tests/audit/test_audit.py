@@ -424,10 +424,11 @@ def test_odd_values_are_called_trained_and_saved(wrt):
         audit(Odd(), save=lambda model, folder: None, restore=lambda folder: nnx.state(Odd()))
 
 
-def test_a_value_that_is_none_of_jax_is_named():
-    model = nnx.Dict(name=nnx.Variable("word"))
+@pytest.mark.parametrize("value", ["word", 2**40])
+def test_a_value_that_is_none_of_jax_is_named(value):
+    model = nnx.Dict(name=nnx.Variable(value))
     assert audit(model).findings == []
-    with pytest.raises(ValueError, match="`name` holds a str, which is no value of JAX"):
+    with pytest.raises(ValueError, match=f"`name` holds {value!r}, which is no value of JAX"):
         audit(model, inputs=())
 
 

@@ -54,6 +54,7 @@ made = optimizer()
 number = 3
 """
 HOW = "write `package.module:callable` or `file.py:callable`."
+SHAPES = "write `package.module:callable` or `file.py:callable`, or shapes such as `float32[4, 3]`, or `()` for none."
 
 
 @pytest.fixture(autouse=True)
@@ -108,7 +109,7 @@ def test_a_plain_target_is_what_it_names():
     ("load", "target", "said"),
     [
         (targets.model, "aimed", f"aimed names no object: {HOW}"),
-        (targets.inputs, "float32[4] X", f"float32[4] X names no object: {HOW}"),
+        (targets.inputs, "float32[4] X", f"float32[4] X says no inputs: {SHAPES}"),
         (targets.model, ":Net", f":Net names no object: {HOW}"),
         (targets.model, "aimed:", f"aimed: names no object: {HOW}"),
         (targets.model, "aimed:Nothing", f"aimed has no Nothing: {HOW}"),

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 from flax import nnx
 
 from nnx_state.audit import optimizing, sarif, saving
@@ -167,11 +168,13 @@ def _with_numbers(model: nnx.Module, rows: list[Row]) -> nnx.Module:
         )
     for row in rows:
         for leaf in jax.tree.leaves(row.held) if isinstance(row.held, nnx.Variable) else ():
-            if not hasattr(leaf, "dtype") and not isinstance(leaf, bool | int | float | complex):
+            try:
+                jnp.result_type(leaf) if hasattr(leaf, "dtype") else jnp.asarray(leaf)
+            except (TypeError, ValueError, OverflowError):
                 raise ValueError(
-                    f"`{row.path}` holds a {type(leaf).__name__}, which is no value of JAX, so that this model cannot "
-                    "be called, trained or saved: make it a plain attribute, and no Variable."
-                )
+                    f"`{row.path}` holds {leaf!r}, which is no value of JAX, so that this model cannot be called, "
+                    "trained or saved: make it a plain attribute, and no Variable."
+                ) from None
     return model
 
 
