@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from nnx_state.practice.exercises import exercise
-from workshop.mutation import drift, grading
+from workshop.mutation import copies, drift, grading
 from workshop.mutation.mutants import mutants
 from workshop.mutation.reached import IMPORT, Reached, statement
 
@@ -157,10 +157,10 @@ def test_which_tests_execute_a_line_is_recorded(pytester, monkeypatch):
     ],
 )
 def test_a_change_is_caught_by_the_pages_alone(right, wrong, survived):
-    multiprocessing.get_context("forkserver").set_forkserver_preload([*drift.PRELOADED, "nnx_state"])
+    multiprocessing.get_context("forkserver").set_forkserver_preload([*copies.PRELOADED, "nnx_state"])
     source = Path(drift.PACKAGE, "linear.py").read_text("utf-8")
     assert right in source
-    assert drift.survives("linear", source.replace(right, wrong), ["docs/lessons/linear.md"])[0] is survived
+    assert copies.survives("linear", source.replace(right, wrong), ["docs/lessons/linear.md"])[0] is survived
 
 
 def test_every_equivalent_mutant_is_one_of_the_package():
