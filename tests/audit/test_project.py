@@ -91,7 +91,7 @@ def test_a_project_that_says_nothing_changes_nothing(project):
         (
             "[tool.nnx-state.audit]\ntargets = 'net:Net'",
             "[tool.nnx-state.audit] has no setting targets: choose among target, inputs, method, select, ignore, "
-            "baseline, optimizer, gradients, save, restore.",
+            "notes, baseline, optimizer, gradients, save, restore.",
         ),
         ("[tool.nnx-state.audit]\ntarget = 3", "target of [tool.nnx-state.audit] is 3: write a text."),
         (

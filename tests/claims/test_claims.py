@@ -2,6 +2,9 @@
 
 import os
 import re
+import tempfile
+import threading
+import time
 import warnings
 from pathlib import Path
 
@@ -261,3 +264,21 @@ def test_a_claim_that_ends_the_interpreter_is_recorded(worker, check, verdict):
     assert worker.judge(os.getpid) == Verdict(HOLDS)  # it is there, so that the limit is that of the check alone
     assert worker.judge(check, limit=1 if check is loop else 60) == verdict
     assert worker.judge(os.getpid) == Verdict(HOLDS)
+
+
+def leave_a_thread():
+    """End before a thread that writes into a temporary folder, as Orbax does where a save raises."""
+    with tempfile.TemporaryDirectory() as folder:
+
+        def write():
+            end = time.monotonic() + 0.5
+            while time.monotonic() < end:
+                Path(folder, "deep", str(time.monotonic_ns())).mkdir(parents=True)
+
+        thread = threading.Thread(target=write)
+        thread.start()
+    thread.join()
+
+
+def test_a_folder_that_something_still_writes_into_is_no_verdict(worker):
+    assert worker.judge(leave_a_thread) == Verdict(HOLDS)

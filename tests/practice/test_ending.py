@@ -101,7 +101,7 @@ def alone(monkeypatch):
 def wait_for(condition):
     end = time.monotonic() + 60
     while not condition():
-        assert time.monotonic() < end
+        assert time.monotonic() < end, f"left: {left()}"
 
 
 def is_running(number):
@@ -110,6 +110,12 @@ def is_running(number):
         return Path(f"/proc/{number}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except OSError:
         return False
+
+
+def left():
+    """Return what is running of all processes and what is in the folders, for the message of a test."""
+    commands = (path.read_bytes().replace(b"\0", b" ")[:120] for path in Path("/proc").glob("[0-9]*/cmdline"))
+    return sorted({*map(str, commands)}), [[*map(str, folder.rglob("*"))] for folder in folders()]
 
 
 def folders():
