@@ -3,12 +3,15 @@
 Where no verdict is asked for, the process runs the text of the attempt alone, which needs no JAX.
 """
 
+import contextlib
+import json
 import os
 import signal
 import subprocess
 import sys
 import tempfile
 import time
+from dataclasses import asdict
 from pathlib import Path
 
 import filelock
@@ -114,8 +117,11 @@ def is_running(number):
 
 def left():
     """Return what is running of all processes and what is in the folders, for the message of a test."""
-    commands = (path.read_bytes().replace(b"\0", b" ")[:120] for path in Path("/proc").glob("[0-9]*/cmdline"))
-    return sorted({*map(str, commands)}), [[*map(str, folder.rglob("*"))] for folder in folders()]
+    commands = set()
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):  # it has ended
+            commands.add(path.read_bytes().replace(b"\0", b" ")[:120].decode(errors="replace"))
+    return sorted(commands), [[*map(str, folder.rglob("*"))] for folder in folders()]
 
 
 def folders():
@@ -206,6 +212,16 @@ def test_all_ends_when_the_one_that_checks_is_ended(how, alone, started, tmp_pat
         parent.send_signal(how)
         assert parent.wait() == -how
     wait_for(lambda: all_ended(started) and not folders())
+
+
+def test_the_folder_goes_where_nobody_wants_an_answer(tmp_path):
+    """The kernel closes what a process had open before it gives its children away: the end is seen before the rest."""
+    folder = tmp_path / "run"
+    (folder / "work").mkdir(parents=True)
+    question = Question(SEED.module, str(folder / SEED.filename), FOREVER, str(folder), 60.0)
+    asked = json.dumps(asdict(question)).encode() + b"\n"
+    done = subprocess.run([sys.executable, "-I", "-c", ALONE], input=asked, capture_output=True, check=False)
+    assert (done.returncode, folder.exists()) == (-signal.SIGKILL, False)
 
 
 def test_ctrl_c_ends_a_check_without_a_traceback(started, tmp_path):

@@ -49,7 +49,7 @@ def main() -> None:
     end_left_behind(attempt)
     for entry in over:
         channel.noting(1, f"\n{question.word}")(over=entry)  # the last line of the attempt may have no end
-    if os.getppid() != question.parent:  # nobody else is there to remove it
+    if os.getppid() != question.parent or _is_unwanted():  # perhaps nobody else is there to remove it
         from nnx_state.practice import scratch  # which a check need not wait for
 
         scratch.remove(Path(question.folder))
@@ -84,15 +84,20 @@ def _end_unwanted(attempt: int, seconds: float, over: list[dict[str, Any]]) -> N
         over: gets what is to be told of the limit when it is reached.
     """
     limit = limits.Limit(seconds)
-    while not select.select([sys.stdin], [], [], LOOK)[0]:
+    while not _is_unwanted(LOOK):
         now = time.monotonic()
         computed = limits.computed(now - limit.start)
         if why := limit.reached(now, computed):
             over.append({"why": why, "computed": computed, "lasted": now - limit.start})
             _end(attempt, signal.SIGUSR1)  # it tells where it stands before it ends
-            select.select([sys.stdin], [], [], GRACE)
+            _is_unwanted(GRACE)
             break
     _end(attempt)
+
+
+def _is_unwanted(seconds: float = 0.0) -> bool:
+    """Tell whether standard input ends within some seconds: where its writer is ended, this is what is seen first."""
+    return bool(select.select([sys.stdin], [], [], seconds)[0])
 
 
 def _end(process: int, how: signal.Signals = signal.SIGKILL) -> None:
