@@ -132,6 +132,8 @@ def _place(maker: Any) -> Place | None:
         file = inspect.getsourcefile(maker) or ""
     except (OSError, TypeError):
         return None
+    if file == "<string>":  # some text that was executed; Python 3.13 takes the program of `python -c` for it
+        return None
     try:
         tree = ast.parse(textwrap.dedent("".join(lines)))
     except SyntaxError:
