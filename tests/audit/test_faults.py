@@ -675,3 +675,22 @@ def test_a_container_that_a_call_changes_is_as_it_was_afterwards(container, call
     assert f"from {said}:" in one.what
     assert model.value is container
     assert container == before
+
+
+@pytest.mark.parametrize("name", ["kernel", "bias", "weight", "weights", "scale", "embedding", "w", "b"])
+def test_a_weight_is_known_by_its_name(name):
+    model = nnx.Module()
+    setattr(model, name, jnp.ones(2))
+    model.param, model.count = nnx.Param(jnp.ones(3)), nnx.Variable(jnp.array(0))
+    (one,) = audit(model, select=["plain-weight"]).findings
+    assert (one.path, "its 2 numbers no gradient, beside the 3 of the Params" in one.what) == (name, True)
+
+
+@pytest.mark.parametrize("argument", ["rngs", "rng", "key", "**options", ""])
+def test_an_array_that_was_drawn_is_told_from_a_stencil_by_what_its_layer_takes(argument):
+    made = {}
+    exec(f"def build(self, {argument}):\n    self.kernel = array", {"array": jnp.arange(2.0)}, made)
+    layer = type("Layer", (nnx.Module,), {"__init__": made["build"]})
+    model = layer() if argument in ("", "**options") else layer(0)
+    found = [one.path for one in audit(model, select=["plain-weight"]).findings]
+    assert found == (["kernel"] if argument else [])
