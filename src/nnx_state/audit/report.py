@@ -123,19 +123,21 @@ def audit(
     chosen = [name for name, rule in RULES.items() if notes or rule.severity != NOTE] if select is None else select
     asked = _asked(list(chosen), list(ignore), given)
     rows = table(model)
+    if any(one is not None for one in (inputs, optimizer, save, restore)):
+        _refuse_without_numbers(rows)
     call = Call(model, None)
     if inputs is not None:
-        args, kwargs = jax.tree.map(filled, ((), inputs) if isinstance(inputs, dict) else (inputs, {}))
-        call = Call(_with_numbers(model, rows), Inputs(method, args, kwargs))
+        asking = Inputs(method, kwargs=inputs) if isinstance(inputs, dict) else Inputs(method, inputs)
+        call = Call(model, asking.map(filled))
     elif method != "__call__":
         raise TypeError(f"{method} is called with inputs, and none were given: give some, or `()` where it takes none.")
     step, trip = optimizing.Step(), saving.Trip()
     if optimizer is not None:
-        step = optimizing.step(_with_numbers(model, rows), optimizer, gradients)
+        step = optimizing.step(model, optimizer, gradients)
     elif gradients is not None:
         raise TypeError("gradients are compared with an optimizer, and none was given: add optimizer=….")
     if save is not None or restore is not None:
-        trip = saving.trip(_with_numbers(model, rows), step.optimizer, save, restore)
+        trip = saving.trip(model, step.optimizer, save, restore)
     looked = Model(rows, call, step, trip)
     ignores = Ignores.of([*rows, *step.rows])
     findings = [
@@ -158,7 +160,8 @@ def _asked(chosen: list[str], ignored: list[str], given: set[str]) -> list[str]:
     return [name for name in able if name not in ignored]
 
 
-def _with_numbers(model: nnx.Module, rows: list[Row]) -> nnx.Module:
+def _refuse_without_numbers(rows: list[Row]) -> None:
+    """Raise where a model cannot be called, trained or saved, since it holds what is no value of JAX yet, or never."""
     arrays = [array for row in rows for array in row.arrays]
     if any(isinstance(array, jax.core.Tracer) for array in arrays):
         raise ValueError("A model with a tracer cannot be called: audit it without inputs, which says where it is.")
@@ -175,7 +178,6 @@ def _with_numbers(model: nnx.Module, rows: list[Row]) -> nnx.Module:
                     f"`{row.path}` holds {leaf!r}, which is no value of JAX, so that this model cannot be called, "
                     "trained or saved: make it a plain attribute, and no Variable."
                 ) from None
-    return model
 
 
 def _order(finding: Finding) -> tuple[Any, ...]:

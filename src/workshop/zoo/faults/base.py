@@ -8,6 +8,7 @@ from typing import Any
 import jax
 from flax import nnx
 
+from nnx_state._paths import dotted
 from nnx_state.audit import Row, table
 from nnx_state.audit.rules.base import is_float
 from workshop.zoo.watched import Line
@@ -54,7 +55,7 @@ def params(model: nnx.Module) -> Iterator[Row]:
 
 def parent_of(model: Any, row: Row) -> Any:
     """Return the object that holds a value."""
-    nodes = {".".join(map(str, path)): node for path, node in nnx.iter_graph(model)}
+    nodes = {dotted(path): node for path, node in nnx.iter_graph(model)}
     return nodes[row.parent]
 
 

@@ -1,6 +1,7 @@
 """Faults that need a call: each is in a subclass of the module, whose lines are those of this file."""
 
 import functools
+from dataclasses import replace
 from typing import Any
 
 import jax
@@ -10,6 +11,19 @@ from flax import nnx
 from nnx_state.audit.calling import Inputs, modes
 from workshop.zoo.faults import commented
 from workshop.zoo.faults.base import Lines, Planted, become, fault
+
+
+def _acting(model: Any) -> Any:
+    """Return a subclass of a model's class that does something of its own before each call."""
+    base: Any = type(model)
+
+    class Acting(base):  # type: ignore[misc]
+        @functools.wraps(base.__call__)
+        def __call__(self, *arguments: Any, **options: Any) -> Any:
+            self.planted_call()
+            return super().__call__(*arguments, **options)
+
+    return Acting
 
 
 @fault("half-average")
@@ -25,53 +39,42 @@ def _half_average(model: Any, _: Lines) -> Planted | None:
 
 @fault("written-param")
 def _written_param(model: Any, _: Lines) -> Planted | None:
-    base: Any = type(model)
-
-    class Written(base):  # type: ignore[misc]
+    class Written(_acting(model)):  # type: ignore[misc]
         def plant(self) -> None:
             self.planted_steps = nnx.Param(jnp.array(0.0))
 
-        @functools.wraps(base.__call__)
-        def __call__(self, *arguments: Any, **options: Any) -> Any:
+        def planted_call(self) -> None:
             self.planted_steps[...] += 1
-            return super().__call__(*arguments, **options)
 
     return become(model, Written, "planted_steps")
 
 
 @fault("eval-writes")
 def _eval_writes(model: Any, _: Lines) -> Planted | None:
-    base: Any = type(model)
     if modes(model, Inputs("__call__")):
         return None  # `model.eval()` alone does not say that it evaluates
 
-    class Averaged(base):  # type: ignore[misc]
+    class Averaged(_acting(model)):  # type: ignore[misc]
         def plant(self) -> None:
             self.planted_mean = nnx.BatchStat(jnp.array(0.0))
 
-        @functools.wraps(base.__call__)
-        def __call__(self, *arguments: Any, **options: Any) -> Any:
+        def planted_call(self) -> None:
             self.planted_mean[...] = 0.9 * self.planted_mean[...] + 0.1
-            return super().__call__(*arguments, **options)
 
     return become(model, Averaged, "planted_mean")
 
 
 @fault("mode-unheard")
 def _mode_unheard(model: Any, _: Lines) -> Planted | None:
-    base: Any = type(model)
-
-    class Drawing(base):  # type: ignore[misc]
+    class Drawing(_acting(model)):  # type: ignore[misc]
         def plant(self) -> None:
             self.planted_drop = nnx.Dropout(0.5, rngs=nnx.Rngs(4711))  # the seed of no other stream
 
-        @functools.wraps(base.__call__)
-        def __call__(self, *arguments: Any, **options: Any) -> Any:
+        def planted_call(self) -> None:
             self.planted_drop(jnp.ones(3), deterministic=False)
-            return super().__call__(*arguments, **options)
 
     planted = become(model, Drawing, "planted_drop")
-    return planted and Planted("planted_drop.rngs.count", planted.line, planted.below)
+    return planted and replace(planted, path="planted_drop.rngs.count")
 
 
 @fault("unused-param")
@@ -87,48 +90,36 @@ def _unused_param(model: Any, _: Lines) -> Planted | None:
 
 @fault("static-written")
 def _static_written(model: Any, _: Lines) -> Planted | None:
-    base: Any = type(model)
-
-    class Counting(base):  # type: ignore[misc]
+    class Counting(_acting(model)):  # type: ignore[misc]
         def plant(self) -> None:
             self.planted_calls = 0
 
-        @functools.wraps(base.__call__)
-        def __call__(self, *arguments: Any, **options: Any) -> Any:
+        def planted_call(self) -> None:
             self.planted_calls += 1
-            return super().__call__(*arguments, **options)
 
     return become(model, Counting, "planted_calls")
 
 
 @fault("array-written")
 def _array_written(model: Any, _: Lines) -> Planted | None:
-    base: Any = type(model)
-
-    class Keeping(base):  # type: ignore[misc]
+    class Keeping(_acting(model)):  # type: ignore[misc]
         def plant(self) -> None:
             self.planted_seen = jnp.array(0)
 
-        @functools.wraps(base.__call__)
-        def __call__(self, *arguments: Any, **options: Any) -> Any:
+        def planted_call(self) -> None:
             self.planted_seen += 1
-            return super().__call__(*arguments, **options)
 
     return become(model, Keeping, "planted_seen")
 
 
 @fault("lost-write")
 def _lost_write(model: Any, _: Lines) -> Planted | None:
-    base: Any = type(model)
-
-    class Losing(base):  # type: ignore[misc]
+    class Losing(_acting(model)):  # type: ignore[misc]
         def plant(self) -> None:
             self.planted_count = nnx.Variable(jnp.array(0))
 
-        @functools.wraps(base.__call__)
-        def __call__(self, *arguments: Any, **options: Any) -> Any:
+        def planted_call(self) -> None:
             jax.checkpoint(_count)(self.planted_count)
-            return super().__call__(*arguments, **options)
 
     return become(model, Losing, "planted_count")
 
@@ -139,56 +130,44 @@ def _count(variable: Any) -> None:
 
 @fault("compiles-again")
 def _compiles_again(model: Any, _: Lines) -> Planted | None:
-    base: Any = type(model)
-
-    class Growing(base):  # type: ignore[misc]
+    class Growing(_acting(model)):  # type: ignore[misc]
         def plant(self) -> None:
             self.planted_cache = nnx.Cache(jnp.zeros(1))
 
-        @functools.wraps(base.__call__)
-        def __call__(self, *arguments: Any, **options: Any) -> Any:
+        def planted_call(self) -> None:
             self.planted_cache.set_value(jnp.append(self.planted_cache[...], 0.0))
-            return super().__call__(*arguments, **options)
 
     return become(model, Growing, "planted_cache")
 
 
 @fault("float-counter")
 def _float_counter(model: Any, _: Lines) -> Planted | None:
-    base: Any = type(model)
-
-    class Rounding(base):  # type: ignore[misc]
+    class Rounding(_acting(model)):  # type: ignore[misc]
         def plant(self) -> None:
             self.planted_steps = nnx.Variable(jnp.array(0.0))
 
-        @functools.wraps(base.__call__)
-        def __call__(self, *arguments: Any, **options: Any) -> Any:
+        def planted_call(self) -> None:
             self.planted_steps[...] += 1
-            return super().__call__(*arguments, **options)
 
     return become(model, Rounding, "planted_steps")
 
 
 @fault("key-reuse")
 def _key_reuse(model: Any, _: Lines) -> Planted | None:
-    base: Any = type(model)
-
-    class Repeating(base):  # type: ignore[misc]
+    class Repeating(_acting(model)):  # type: ignore[misc]
         def plant(self) -> None:
             """Plant nothing: the fault is in the call."""
 
-        @functools.wraps(base.__call__)
-        def __call__(self, *arguments: Any, **options: Any) -> Any:
+        def planted_call(self) -> None:
             key = jax.random.key(0)
             jax.random.normal(key)
             jax.random.normal(key)  # the same number
-            return super().__call__(*arguments, **options)
 
     planted = become(model, Repeating, "planted_key", sign="# the same number")
-    return planted and Planted("", planted.line, planted.below)
+    return planted and replace(planted, path="")
 
 
 @fault("unused-ignore")
 def _unused_ignore(model: Any, _: Lines) -> Planted | None:
     planted = become(model, commented.commented(type(model)), "planted_size")
-    return planted and Planted("", planted.line, planted.below)
+    return planted and replace(planted, path="")

@@ -1,5 +1,6 @@
 """Faults of a training program around the module: its optimizer, its gradients, and how it is saved."""
 
+import dataclasses
 from collections.abc import Callable
 from typing import Any
 
@@ -7,6 +8,7 @@ import jax.numpy as jnp
 import optax
 from flax import nnx
 
+from nnx_state._paths import dotted
 from nnx_state.audit import Row
 from nnx_state.audit.rules.optimizers import NORMS
 from workshop.zoo.faults.base import Lines, Planted, become, fault, first, params, replace
@@ -16,7 +18,7 @@ FILTER = "optimizer.wrt"  # the path at which a filter is found
 
 def _only(path: str) -> Callable[[Any, Any], bool]:
     """Return a filter that matches one path."""
-    return lambda parts, _: ".".join(map(str, parts)) == path
+    return lambda parts, _: dotted(parts) == path
 
 
 def _params_but(row: Row) -> Any:
@@ -75,7 +77,7 @@ def _average(model: Any, tx: optax.GradientTransformation) -> Planted | None:
             self.planted_mean = nnx.BatchStat(jnp.zeros(2))
 
     planted = become(model, Averaged, "planted_mean")
-    return planted and Planted(planted.path, planted.line, planted.below, _trained(tx, _only("planted_mean")))
+    return planted and dataclasses.replace(planted, given=_trained(tx, _only(planted.path)))
 
 
 @fault("trained-state")
@@ -100,7 +102,7 @@ def _decay_on_bias(model: Any, lines: Lines) -> Planted | None:
 def _lost_in_checkpoint(model: Any, lines: Lines) -> Planted | None:
     if row := first(model):
         planted = replace(model, lines, row, nnx.Variable(jnp.zeros((0, 2))))
-        return Planted(planted.path, planted.line, planted.below, {"save": "orbax"})
+        return dataclasses.replace(planted, given={"save": "orbax"})
     return None
 
 
