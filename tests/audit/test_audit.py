@@ -1,6 +1,7 @@
 """What the audit finds and leaves alone, and that it changes nothing."""
 
 import dataclasses
+import functools
 import importlib
 import json
 import pkgutil
@@ -454,3 +455,8 @@ def test_what_the_audit_hands_on_cannot_be_changed():
     classes = {one for each in values for one in each if dataclasses.is_dataclass(one) and isinstance(one, type)}
     own = {one for one in classes if one.__module__.startswith("nnx_state.audit")}
     assert {one.__name__ for one in own if not one.__dataclass_params__.frozen} == {"Ignores"}
+
+
+def test_a_hidden_param_is_told_once():
+    model = nnx.Dict(kept=functools.partial(max, key=nnx.Param(jnp.arange(2))))
+    assert [(one.rule, one.path) for one in audit(model).findings] == [("hidden-state", "kept.key")]

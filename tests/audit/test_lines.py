@@ -78,6 +78,18 @@ class Branches(nnx.Module):
             self.other = nnx.Linear(1, 1, rngs=nnx.Rngs(4))  # other
 
 
+class Deep(nnx.Module):
+    bias = nnx.Param(jnp.ones(1))
+
+    def __init__(self, is_chain, is_own=False):
+        if is_chain:
+            self.net = nnx.Sequential(nnx.Linear(1, 1, rngs=nnx.Rngs(0)))  # chain
+        else:
+            self.net = nnx.List([nnx.Linear(1, 1, rngs=nnx.Rngs(0))])  # list
+        if is_own:
+            self.bias = nnx.BatchStat(jnp.ones(1))
+
+
 @dataclasses.dataclass
 class Data(nnx.Module):
     field: nnx.Param = dataclasses.field(default_factory=lambda: nnx.Param(jnp.ones(1)))
@@ -130,6 +142,17 @@ def test_of_two_branches_the_one_that_ran_is_named(module, is_small, is_shared):
     assert texts["layer.kernel"].endswith("# small\n" if is_small else "# large\n")
     assert ("other.kernel" in texts) is not is_shared
     assert is_shared or texts["other.kernel"].endswith("# other\n")
+
+
+@pytest.mark.parametrize(("is_chain", "path"), [(True, "net.layers.0.kernel"), (False, "net.0.kernel")])
+def test_what_stands_deep_in_a_branch_has_the_line_of_what_was_assigned_there(module, is_chain, path):
+    (row,) = [row for row in table(module.Deep(is_chain)) if row.path == path]
+    assert row.place.text.endswith("# chain\n" if is_chain else "# list\n")
+
+
+def test_what_a_class_holds_has_the_line_of_the_class_and_not_of_what_could_hide_it(module):
+    (row,) = [row for row in table(module.Deep(True)) if row.path == "bias"]
+    assert (row.home, row.place.text.strip()) == ("hidden", "bias = nnx.Param(jnp.ones(1))")
 
 
 def test_an_item_of_a_sequence_has_its_own_line(module):

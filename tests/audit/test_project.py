@@ -297,6 +297,8 @@ def test_the_fixture_raises_with_the_findings_and_knows_the_project(pytester):
         import jax.numpy as jnp
         from flax import nnx
 
+        from nnx_state.audit import audit
+
         class Net(nnx.Module):
             def __init__(self, ids):
                 self.scale = jnp.ones(2)
@@ -308,8 +310,13 @@ def test_the_fixture_raises_with_the_findings_and_knows_the_project(pytester):
         def test_right(audit_state):
             report = audit_state(Net(nnx.Variable(jnp.arange(2))))
             assert report.findings == []
+
+        def test_alone():
+            audit(Net(nnx.Param(jnp.arange(2)))).raise_for()
         """
     )
     done = pytester.runpytest_inprocess("-p", "no:randomly", "-p", "no:cacheprovider")
-    done.assert_outcomes(passed=1, failed=1)
-    done.stdout.fnmatch_lines(["*error * ids*"])
+    done.assert_outcomes(passed=1, failed=2)
+    done.stdout.fnmatch_lines([">*audit_state(Net*", "*error * ids*", ">*raise_for()"])
+    for own in ("*def audited*", "*def raise_for*"):
+        done.stdout.no_fnmatch_line(own)

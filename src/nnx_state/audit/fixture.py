@@ -20,7 +20,7 @@ def audit_state(request: pytest.FixtureRequest) -> Callable[..., Report]:
     said: dict[str, Any] = {"select": project.select or None, "ignore": project.ignore}
 
     def audited(model: Any, **arguments: Any) -> Report:
-        __tracebackhide__ = True  # the report is what a reader needs
+        __tracebackhide__ = True  # as in `raise_for`
         report = audit(model, **(said | arguments))
         report.raise_for()
         return report

@@ -55,6 +55,7 @@ class Report:
         Args:
             *severities: which count; errors and warnings by default. A note never does.
         """
+        __tracebackhide__ = True  # in a test, the findings are what a reader needs
         failing = set(severities or (ERROR, WARNING)) - {NOTE}
         if found := [one for one in self.findings if one.severity in failing]:
             raise AssertionError(told(found))

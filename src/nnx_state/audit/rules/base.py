@@ -37,7 +37,7 @@ class Model:
     def variables(self, kind: type) -> Iterator[Row]:
         """Yield the rows of the Variables of a type and its subtypes which the state holds."""
         for row in self.rows:
-            if row.home not in ("hidden", "static") and isinstance(row.held, kind):
+            if row.home != "hidden" and isinstance(row.held, kind):
                 yield row
 
 
