@@ -24,7 +24,7 @@ from nnx_state.audit.evaluation import Evaluation
 from nnx_state.audit.findings import by_cause
 from nnx_state.audit.optimizing import Step
 from nnx_state.audit.rules import NOTE, RULES, Model
-from nnx_state.audit.rules.base import shares
+from nnx_state.audit.rules.base import named, shares
 from nnx_state.audit.running import Call
 from nnx_state.audit.saving import Trip
 from nnx_state.audit.settings import Settings
@@ -331,7 +331,11 @@ def test_a_norm_that_its_call_tells_to_train_is_advised_so():
 
 @pytest.mark.parametrize(
     ("share", "said"),
-    [(1e-7, "1e-07 of it, and a thousand steps 0.01%"), (0.01, "0.01 of it, and a thousand steps 100%")],
+    [
+        (1e-7, "1e-07 of it, and a thousand steps 0.01%"),
+        (3.93e-4, "0.000393 of it, and a thousand steps 32%"),  # 1001 of them would be 33%
+        (0.01, "0.01 of it, and a thousand steps 100%"),
+    ],
 )
 def test_what_a_decay_takes_is_never_nothing(share, said):
     assert shares(share) == said
@@ -460,3 +464,21 @@ def test_what_the_audit_hands_on_cannot_be_changed():
 def test_a_hidden_param_is_told_once():
     model = nnx.Dict(kept=functools.partial(max, key=nnx.Param(jnp.arange(2))))
     assert [(one.rule, one.path) for one in audit(model).findings] == [("hidden-state", "kept.key")]
+
+
+@pytest.mark.parametrize(
+    ("paths", "said"), [("a", "`a`"), ("abc", "`a`, `b`, `c`"), ("abcde", "`a`, `b`, `c` and 2 more")]
+)
+def test_of_many_paths_the_first_are_named(paths, said):
+    assert named(paths) == said
+
+
+def test_a_value_of_floats_and_other_numbers_is_no_weight():
+    floats, both = {"a": jnp.ones(1), "b": jnp.ones(1)}, {"a": jnp.ones(1), "b": jnp.arange(1)}
+    model = nnx.Dict(weight=nnx.Variable(both), bias=nnx.Variable(floats))
+    assert [one.path for one in audit(model, select=["variable-weight"]).findings] == ["bias"]
+
+
+def test_a_param_that_is_a_key_is_named_so():
+    (found,) = audit(nnx.Dict(seed=nnx.Param(jax.random.key(0)))).findings
+    assert found.what.startswith("a Param of a random key: ")

@@ -85,7 +85,7 @@ class Rule:
     severity: str
     about: str
     finds: Callable[[Model], Iterator[Found]]
-    needs: str = ""
+    needs: str
 
 
 RULES: dict[str, Rule] = {}
