@@ -333,7 +333,7 @@ def test_a_norm_that_its_call_tells_to_train_is_advised_so():
     ("share", "said"),
     [
         (1e-7, "1e-07 of it, and a thousand steps 0.01%"),
-        (3.93e-4, "0.000393 of it, and a thousand steps 32%"),  # 1001 of them would be 33%
+        (9.8e-4, "0.00098 of it, and a thousand steps 62%"),  # 1001 of them would take 63%
         (0.01, "0.01 of it, and a thousand steps 100%"),
     ],
 )
