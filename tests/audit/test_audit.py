@@ -482,3 +482,28 @@ def test_a_value_of_floats_and_other_numbers_is_no_weight():
 def test_a_param_that_is_a_key_is_named_so():
     (found,) = audit(nnx.Dict(seed=nnx.Param(jax.random.key(0)))).findings
     assert found.what.startswith("a Param of a random key: ")
+
+
+@pytest.mark.parametrize(
+    ("make", "rule"),
+    [
+        (lambda: nnx.Param({"a": jnp.arange(2), "b": jnp.arange(2)}), "integer-param"),
+        (lambda: nnx.BatchStat({"a": jnp.ones(2, jnp.bfloat16), "b": jnp.ones(2, jnp.bfloat16)}), "half-average"),
+        (lambda: nnx.RngCount({"a": jnp.array(1), "b": jnp.array(2)}), "other-role"),
+    ],
+)
+def test_a_variable_with_several_arrays_is_told_once(make, rule):
+    assert [(one.rule, one.path) for one in audit(nnx.Dict(value=make()), select=[rule]).findings] == [(rule, "value")]
+
+
+def test_random_state_that_has_a_key_among_its_numbers_is_no_other_role():
+    model = nnx.Dict(value=nnx.RngState({"key": jax.random.key(0), "count": jnp.array(0)}))
+    assert audit(model, select=["other-role"]).findings == []
+
+
+def test_a_stencil_in_parts_is_no_weight():
+    class Stencil(nnx.Module):
+        def __init__(self):
+            self.weights = nnx.data((jnp.ones(2), jnp.array([1.0, -1.0])))
+
+    assert audit(Stencil()).findings == []
