@@ -499,11 +499,3 @@ def test_a_variable_with_several_arrays_is_told_once(make, rule):
 def test_random_state_that_has_a_key_among_its_numbers_is_no_other_role():
     model = nnx.Dict(value=nnx.RngState({"key": jax.random.key(0), "count": jnp.array(0)}))
     assert audit(model, select=["other-role"]).findings == []
-
-
-def test_a_stencil_in_parts_is_no_weight():
-    class Stencil(nnx.Module):
-        def __init__(self):
-            self.weights = nnx.data((jnp.ones(2), jnp.array([1.0, -1.0])))
-
-    assert audit(Stencil()).findings == []
