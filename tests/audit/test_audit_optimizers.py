@@ -196,6 +196,20 @@ def test_what_a_call_writes_may_not_be_trained_whatever_its_type():
     assert found(model, own, inputs=(X,)) == []
 
 
+@pytest.mark.parametrize("kind", [nnx.BatchStat, nnx.Cache, nnx.Intermediate])
+def test_what_a_call_writes_by_its_type_may_not_be_trained(kind):
+    model = nnx.Dict(value=kind(jnp.ones(2)), weight=nnx.Param(jnp.ones(2)))
+    assert found(model, made(optax.sgd(0.1), ...)) == [("trained-state", "value")]
+
+
+def test_a_filter_that_matches_nothing_is_told_what_it_leaves_out():
+    model = nnx.Dict(count=nnx.Variable(jnp.ones(5)), weight=nnx.Param(jnp.ones(3)), bias=nnx.Param(jnp.ones(2)))
+    (one,) = audit(model, optimizer=made(optax.sgd(0.1), nnx.BatchStat), select=["wrt-matches-nothing"]).findings
+    assert one.what == (
+        "a filter that matches no leaf of this model: a step counts, and moves none of the 5 numbers of its 2 Params."
+    )
+
+
 def test_a_stream_or_a_count_that_is_trained_is_found_although_it_is_no_float():
     model = nnx.Dict(drop=nnx.Dropout(0.5, rngs=nnx.Rngs(0)))
     for tx in (optax.sgd(0.1), optax.adamw(0.1)):
@@ -204,7 +218,10 @@ def test_a_stream_or_a_count_that_is_trained_is_found_although_it_is_no_float():
             ("trained-state", "drop.rngs.count"),
             ("trained-state", "drop.rngs.key"),
         ]
-        assert all("`nnx.grad` raises" in one.what for one in report.findings)
+        assert [one.what for one in report.findings] == [
+            f"an {kind} that the optimizer trains: it is no float, so that `nnx.grad` raises where it takes its gradient."
+            for kind in ("RngCount", "RngKey")
+        ]
     with pytest.raises(TypeError, match="grad requires"):
         nnx.grad(lambda model: model.drop(X).sum(), argnums=nnx.DiffState(0, nnx.RngState))(model)
 
@@ -328,7 +345,13 @@ def test_what_has_no_moments_belongs_to_no_model():
 def test_an_optimizer_that_holds_another_model_is_found():
     model, twin = Net(nnx.Rngs(0)), Net(nnx.Rngs(0))
     adam = optax.adam(0.1)
-    assert found(model, nnx.ModelAndOptimizer(twin, adam)) == [("foreign-optimizer", "optimizer.wrt")]
+    (one,) = audit(model, optimizer=nnx.ModelAndOptimizer(twin, adam), select=ABOUT_OPTIMIZERS).findings
+    assert (one.rule, one.path, one.what, one.write) == (
+        "foreign-optimizer",
+        "optimizer.wrt",
+        "an optimizer that holds another model: each update moves that one, and this one stays as it is.",
+        "`nnx.Optimizer(model, …)` of this model, and `optimizer.update(model, grads)`.",
+    )
     assert found(model, nnx.ModelAndOptimizer(model, adam)) == []
     assert found(model, lambda model: nnx.ModelAndOptimizer(model, adam)) == []
 
