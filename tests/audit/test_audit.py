@@ -446,7 +446,7 @@ def test_without_inputs_no_call_does_anything():
 
 
 def test_what_was_not_asked_for_is_nothing():
-    step, trip = Step(None, [], set(), None, "nothing", {}, {}, [], False), Trip(0, set(), {}, {}, False)
+    step, trip = Step(None, [], set(), None, "raises nothing", {}, {}, [], False), Trip(0, set(), {}, {}, False)
     assert (Step(), Trip()) == (step, trip)
     assert (Model([], None).step, Model([], None).trip) == (step, trip)
     assert Evaluation() == Evaluation("", {}, 0.0)

@@ -11,7 +11,7 @@ from flax import nnx
 
 from nnx_state import carry_over, differences, param_mask
 from nnx_state.audit import Row, audit
-from nnx_state.audit.optimizing import step
+from nnx_state.audit.optimizing import FITS, UNTRIED, step
 from nnx_state.audit.rules import RULES
 
 ABOUT_OPTIMIZERS = [name for name, rule in RULES.items() if rule.needs in ("optimizer", "gradients")]
@@ -153,6 +153,16 @@ def test_what_has_no_gradient_does_not_hide_the_decay_of_the_rest():
 AVERAGES = nnx.Any(nnx.Param, nnx.BatchStat)
 
 
+def test_of_the_params_that_decay_biases_and_scales_of_norms_are_named():
+    report = audit(Net(nnx.Rngs(0)), optimizer=made(optax.adamw(0.1), AVERAGES), select=["decay-on-bias"])
+    assert {one.path: one.what.partition(" that decays")[0] for one in report.findings} == {
+        "body.bias": "a bias",
+        "norm.bias": "a bias",
+        "norm.scale": "the scale of a norm",
+        "head.bias": "a bias",
+    }
+
+
 @pytest.mark.parametrize(
     ("tx", "rule", "said"),
     [
@@ -192,6 +202,8 @@ def test_what_a_call_writes_may_not_be_trained_whatever_its_type():
     assert found(model, everything) == averages
     counts = [("trained-state", "count"), ("trained-state", "fast")]
     assert sorted(found(model, everything, inputs=(X,))) == sorted(counts + averages)
+    said = {one.path: one.what for one in audit(model, inputs=(X,), optimizer=everything).findings}
+    assert said["count"].startswith("a Variable that the optimizer trains, and that a call changes by up to 1: a step")
     own = made(adam, nnx.Any(nnx.Param, nnx.PathContains("scale")))
     assert found(model, own, inputs=(X,)) == []
 
@@ -219,7 +231,8 @@ def test_a_stream_or_a_count_that_is_trained_is_found_although_it_is_no_float():
             ("trained-state", "drop.rngs.key"),
         ]
         assert [one.what for one in report.findings] == [
-            f"an {kind} that the optimizer trains: it is no float, so that `nnx.grad` raises where it takes its gradient."
+            f"an {kind} that the optimizer trains: it is no float, so that `nnx.grad` raises where it takes its "
+            "gradient."
             for kind in ("RngCount", "RngKey")
         ]
     with pytest.raises(TypeError, match="grad requires"):
@@ -303,13 +316,30 @@ def test_a_rule_that_takes_no_loss_is_given_none():
     rule = optax.GradientTransformation(lambda params: optax.EmptyState(), halved)
     model = nnx.Dict(w=nnx.Param(jnp.ones(2)), counts=nnx.Variable(jnp.array([0])), none=nnx.Variable(jnp.zeros(0)))
     taken = step(model, made(rule), nnx.Param)
-    assert (taken.first, taken.moved, taken.decayed) == ("nothing", {"w": 0.5, "counts": 0.0, "none": 0.0}, {})
+    assert (taken.first, taken.moved, taken.decayed) == (FITS, {"w": 0.5, "counts": 0.0, "none": 0.0}, {})
 
 
 def test_a_rule_that_wants_more_than_a_loss_is_not_tried():
     model = nnx.Dict(w=nnx.Param(jnp.ones(2)))
     taken = step(model, made(optax.scale_by_backtracking_linesearch(3)), nnx.Param)
-    assert (taken.first, taken.moved, taken.decayed) == ("nothing", {}, {})
+    assert (taken.first, taken.moved, taken.decayed) == (UNTRIED, {}, {})
+    two = nnx.Dict(w=nnx.Param(jnp.ones(2)), v=nnx.Param(jnp.ones(2)))
+    rule = made(optax.scale_by_backtracking_linesearch(3))
+    (one,) = audit(two, optimizer=rule, gradients=nnx.PathContains("w"), select=["wrt-differs"]).findings
+    assert one.what == (
+        "a filter that matches 2 leaves, of which `v` gets no gradient: the first update was not tried, since its rule "
+        "wants more than gradients and a loss."
+    )
+
+
+def test_an_update_may_raise_nothing_although_a_gradient_is_missing():
+    def still(grads, state, params):
+        return jax.tree.map(jnp.zeros_like, params), state
+
+    rule = optax.GradientTransformation(lambda params: optax.EmptyState(), still)
+    model = nnx.Dict(w=nnx.Param(jnp.ones(2)), v=nnx.Param(jnp.ones(2)))
+    (one,) = audit(model, optimizer=made(rule), gradients=nnx.PathContains("w"), select=["wrt-differs"]).findings
+    assert one.what.endswith("the first update raises nothing.")
 
 
 def test_moments_of_another_model_are_found():

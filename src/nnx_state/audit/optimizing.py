@@ -18,6 +18,7 @@ from nnx_state._paths import dotted, leaves
 from nnx_state.audit.lines import Place
 from nnx_state.audit.table import Row
 
+FITS, UNTRIED = "raises nothing", "was not tried, since its rule wants more than gradients and a loss"
 MOST_STEPS = 8  # after which a rule that waits, as a warm-up or `optax.MultiSteps` does, has moved something
 
 
@@ -30,7 +31,7 @@ class Step:
         rows: its own values: its filter, then its state.
         trained: the paths that its filter matches in the model.
         gradients: the paths that have a gradient, or None where that was not said.
-        first: what the first update with these gradients does, in words; `"nothing"` if it fits.
+        first: what the first update with these gradients does, in words.
         moved: by how much that update, with gradients of 1, moves each value, by path.
         decayed: what a step takes of a value without any gradient, by path, as a share of it.
         misfits: the paths whose state in the optimizer is missing, too much or of another shape.
@@ -41,7 +42,7 @@ class Step:
     rows: list[Row] = field(default_factory=list)
     trained: set[str] = field(default_factory=set)
     gradients: set[str] | None = None
-    first: str = "nothing"
+    first: str = FITS
     moved: dict[str, float] = field(default_factory=dict)
     decayed: dict[str, float] = field(default_factory=dict)
     misfits: list[str] = field(default_factory=list)
@@ -193,12 +194,12 @@ def _first(model: nnx.Module, optimizer: nnx.Optimizer[Any], with_gradient: set[
     try:
         _update(own, copy, _filled(nnx.from_flat_state(flat), 1))
     except Exception as error:
-        return "nothing" if _wants_more(error) else f"raises {type(error).__name__}", {}
+        return UNTRIED if _wants_more(error) else f"raises {type(error).__name__}", {}
     after = {path: jax.tree.leaves(leaf) for path, leaf in leaves(copy)}
     for path, arrays in after.items():
         if _shapes(arrays) != _shapes(before[path]):
             return f"gives `{path}` the shape {_shapes(arrays)[0]}, not {_shapes(before[path])[0]}", {}
-    return "nothing", {path: _distance(before[path], arrays) for path, arrays in after.items()}
+    return FITS, {path: _distance(before[path], arrays) for path, arrays in after.items()}
 
 
 def _distance(before: list[Any], after: list[Any]) -> float:

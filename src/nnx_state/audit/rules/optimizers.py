@@ -46,7 +46,7 @@ def _wrt_differs(model: Model) -> Iterator[Found]:
         yield Found(
             filtered,
             f"a filter that matches {len(step.trained)} leaves, of which {named(sorted(missing))} "
-            f"{'gets' if len(missing) == 1 else 'get'} no gradient: the first update {_told(step)}.",
+            f"{'gets' if len(missing) == 1 else 'get'} no gradient: the first update {step.first}.",
             "one filter for both: `nnx.grad(loss, argnums=nnx.DiffState(0, optimizer.wrt))`.",
         )
 
@@ -77,7 +77,7 @@ def _foreign_optimizer(model: Model) -> Iterator[Found]:
         yield Found(
             filtered,
             f"an optimizer that was made for other leaves: what it remembers does not fit {named(step.misfits)}. The "
-            f"first update {_told(step)}.",
+            f"first update {step.first}.",
             "a new `nnx.Optimizer` after the model has changed; `carry_over(old, new)` copies what still fits.",
         )
 
@@ -130,7 +130,3 @@ def _state(model: Model) -> Iterator[tuple[Row, str]]:
 def _filter(step: Step) -> Row | None:
     """Return the row of the optimizer's filter, if there is an optimizer."""
     return step.rows[0] if step.rows else None
-
-
-def _told(step: Step) -> str:
-    return "raises nothing" if step.first == "nothing" else step.first
