@@ -104,6 +104,10 @@ def test_two_calls_that_cannot_be_compared_are_not():
     )
 
 
+def test_a_call_that_writes_nothing_in_evaluation_is_not_compared():
+    assert evaluation(nnx.Linear(2, 2, rngs=nnx.Rngs(0)), Inputs("__call__", (X,))) == Evaluation("", {}, 0.0)
+
+
 def test_how_much_two_calls_differ_is_told():
     def call(model, x, train=True):
         return {"same": x, "out": model.drop(x), "none": x[:0], "tokens": jnp.array([1]), "text": "a"}
