@@ -141,8 +141,11 @@ def test_an_abstract_model_is_audited_for_what_needs_no_numbers():
 
     abstract = nnx.eval_shape(make)
     assert [(one.rule, one.path) for one in audit(abstract, select=RULES).findings] == [("integer-param", "table")]
-    with pytest.raises(ValueError, match="An abstract model cannot be called"):
+    with pytest.raises(ValueError, match="abstract") as raised:
         audit(abstract, inputs=(jnp.ones((2, 3)),))
+    assert str(raised.value) == (
+        "An abstract model cannot be called, trained or saved: audit it alone, or make its numbers first."
+    )
 
 
 def test_what_is_under_a_list_that_was_filled_late_has_a_row():
