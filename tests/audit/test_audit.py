@@ -395,6 +395,19 @@ def test_findings_of_two_lines_or_of_no_line_are_told_apart():
     assert [len(cause) for cause in by_cause(without)] == [1, 1]
 
 
+def test_what_has_no_line_is_told_last():
+    class Net(nnx.Module):
+        def __init__(self):
+            self.later, self.sooner = nnx.Param(jnp.arange(2)), nnx.Param(jnp.arange(2))
+            self.last = nnx.Param(jnp.arange(2))
+
+    model = Net()
+    model.b, model.a = nnx.Param(jnp.arange(2)), nnx.Param(jnp.arange(2))  # from outside
+    findings = audit(model).findings
+    assert [one.path for one in findings] == ["later", "sooner", "last", "a", "b"]
+    assert [one.place is None for one in findings] == [False, False, False, True, True]
+
+
 def test_rules_that_lack_what_they_need_are_not_counted():
     model = nnx.Dict(weight=nnx.Param(jnp.ones(2)))
     report = audit(model, select=["integer-param", "written-param", "lost-in-checkpoint"])

@@ -13,7 +13,6 @@ from nnx_state.audit import optimizing, sarif, saving
 from nnx_state.audit.calling import Inputs, filled
 from nnx_state.audit.findings import Finding, counted, told
 from nnx_state.audit.ignores import Ignores
-from nnx_state.audit.lines import Place
 from nnx_state.audit.rules import ERROR, NOTE, RULES, UNUSED_IGNORE, WARNING, Model
 from nnx_state.audit.running import Call
 from nnx_state.audit.table import Row, table
@@ -183,4 +182,4 @@ def _refuse_without_numbers(rows: list[Row]) -> None:
 
 def _order(finding: Finding) -> tuple[Any, ...]:
     place = finding.place
-    return (place is None, place or Place("", 0), finding.path, finding.rule)
+    return (place is None, (place.file, place.line) if place else (), finding.path, finding.rule)
