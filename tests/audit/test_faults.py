@@ -694,3 +694,39 @@ def test_an_array_that_was_drawn_is_told_from_a_stencil_by_what_its_layer_takes(
     model = layer() if argument in ("", "**options") else layer(0)
     found = [one.path for one in audit(model, select=["plain-weight"]).findings]
     assert found == (["kernel"] if argument else [])
+
+
+class Noisy(nnx.LSTMCell):
+    """A cell that draws in each step, from a stream of its own."""
+
+    def __init__(self, seed):
+        super().__init__(2, 2, rngs=nnx.Rngs(0))
+        self.noise = nnx.Rngs(noise=seed).noise
+
+
+def test_of_two_rnns_the_carries_may_be_drawn_alike_and_not_what_their_cells_draw():
+    def streams(first, second):
+        both = nnx.Dict(a=nnx.RNN(Noisy(first), rngs=nnx.Rngs(1)), b=nnx.RNN(Noisy(second), rngs=nnx.Rngs(1)))
+        return [one.path for one in audit(both, select=["same-stream"]).findings]
+
+    assert streams(2, 3) == []
+    assert streams(2, 2) == ["b.cell.noise.key"]
+
+
+def test_a_stream_without_numbers_is_not_compared():
+    model = nnx.Dict(one=nnx.Rngs(0), two=nnx.Rngs(0))
+    assert [one.path for one in audit(model, select=["same-stream"]).findings] == ["two.default.key"]
+    model.two.default.count = nnx.RngCount(jax.ShapeDtypeStruct((), jnp.uint32), tag="default")
+    assert audit(model, select=["same-stream"]).findings == []
+
+
+@pytest.mark.filterwarnings("ignore:Using .Module.sow:DeprecationWarning")
+def test_what_sow_has_collected_before_is_no_form_of_a_program():
+    class Sowing(nnx.Module):
+        def __call__(self, x):
+            self.sow(nnx.Intermediate, "seen", x)
+            return x
+
+    model = Sowing()
+    model(X)
+    assert audit(model, inputs=(X,), select=["compiles-again"]).findings == []

@@ -23,7 +23,7 @@ def _same_stream(model: Model) -> Iterator[Found]:
         count = counts.get(row.parent)
         if (
             count is None
-            or DRAW_A_CARRY & {*row.around[1:3]}
+            or DRAW_A_CARRY & {*row.around[1:2]}
             or not all(map(has_numbers, [*row.arrays, *count.arrays]))
         ):
             continue
@@ -53,7 +53,7 @@ def _dropout_alone(model: Model) -> Iterator[Found]:
         is_rate = row.name == "rate" and issubclass(row.owner, nnx.Dropout)
         if is_rate and not any(path.startswith(f"{stream}.") for path in paths):
             yield Found(
-                dataclasses.replace(row, path=stream, held=None),  # NNX names one `None` of a model, and no other
+                dataclasses.replace(row, path=stream),  # it has no row where it is `None`: NNX names one of a model
                 "a Dropout without `rngs`: a call in training raises, unless it is given `rngs`.",
                 "`nnx.Dropout(rate, rngs=rngs)`.",
             )
