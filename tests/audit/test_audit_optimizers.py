@@ -126,7 +126,14 @@ def test_a_counter_that_is_a_param_is_found_once_and_its_decay_is_measured():
     assert one.what.endswith("and weight decay draws it to zero.")
 
 
-@pytest.mark.parametrize("gradients", [lambda model, x: model, lambda _: True, 3], ids=["model", "one", "3"])
+def no_filter_of_all(path, leaf):
+    """Say yes or no of a bias, and something else of the rest."""
+    return path[-1] == "bias" or "kernel"
+
+
+@pytest.mark.parametrize(
+    "gradients", [lambda model, x: model, no_filter_of_all, lambda _: True, 3], ids=["model", "some", "one", "3"]
+)
 def test_gradients_that_are_no_filter_are_refused(gradients):
     with pytest.raises(TypeError, match=r"gradients must be the filter of the gradient, an nnx\.DiffState, or the S"):
         audit(Net(nnx.Rngs(0)), optimizer=made(optax.sgd(0.1)), gradients=gradients)
