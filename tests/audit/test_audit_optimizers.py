@@ -326,6 +326,21 @@ def test_a_rule_that_takes_no_loss_is_given_none():
     assert (taken.first, taken.moved, taken.decayed) == (FITS, {"w": 0.5, "counts": 0.0, "none": 0.0}, {})
 
 
+def test_a_rule_that_takes_a_loss_is_given_one():
+    model = nnx.Dict(w=nnx.Param(jnp.ones(2)))
+    taken = step(model, made(optax.chain(optax.sgd(0.5), optax.contrib.reduce_on_plateau())), nnx.Param)
+    assert (taken.first, taken.moved) == (FITS, {"w": 0.5})
+
+
+def test_of_several_arrays_the_one_that_moves_most_is_told():
+    def times(updates, state, params):
+        return jax.tree.map(jnp.multiply, updates, params), state
+
+    model = nnx.Dict(w=nnx.Param({"a": jnp.ones(2), "b": 3 * jnp.ones(2), "c": 2 * jnp.ones(2)}))
+    rule = optax.GradientTransformation(lambda params: optax.EmptyState(), times)
+    assert step(model, made(rule), nnx.Param).moved == {"w": 3.0}
+
+
 def test_a_rule_that_wants_more_than_a_loss_is_not_tried():
     model = nnx.Dict(w=nnx.Param(jnp.ones(2)))
     taken = step(model, made(optax.scale_by_backtracking_linesearch(3)), nnx.Param)
