@@ -332,13 +332,46 @@ def test_a_rule_that_takes_a_loss_is_given_one():
     assert (taken.first, taken.moved) == (FITS, {"w": 0.5})
 
 
-def test_of_several_arrays_the_one_that_moves_most_is_told():
-    def times(updates, state, params):
-        return jax.tree.map(jnp.multiply, updates, params), state
+def test_of_several_arrays_the_most_that_moves_is_told_and_the_least_that_decays():
+    def by_size(updates, state, params):
+        return jax.tree.map(lambda array: (array + 1) * array.size / -32, updates), state
 
-    model = nnx.Dict(w=nnx.Param({"a": jnp.ones(2), "b": 3 * jnp.ones(2), "c": 2 * jnp.ones(2)}))
-    rule = optax.GradientTransformation(lambda params: optax.EmptyState(), times)
-    assert step(model, made(rule), nnx.Param).moved == {"w": 3.0}
+    def decays(updates, state, params):
+        whole = jax.tree.map(lambda array, value: array - value * array.size / 32, updates, params)
+        return whole, state
+
+    arrays = {name: jnp.ones(size) for name, size in (("a", 2), ("b", 3), ("c", 1), ("none", 0))}
+    model = nnx.Dict(w=nnx.Param(arrays), none=nnx.Param(jnp.zeros(0)))
+    moves, shrinks = (optax.GradientTransformation(lambda params: optax.EmptyState(), one) for one in (by_size, decays))
+    assert step(model, made(moves), nnx.Param).moved == {"w": 6 / 32, "none": 0.0}
+    assert step(model, made(shrinks), nnx.Param).decayed == {"w": 1 / 32}
+
+
+@pytest.mark.parametrize("tx", [optax.sgd(0.1), optax.adam(0.1), optax.adamw(0.1)])
+def test_a_param_that_holds_a_dict_is_trained_like_another(tx):
+    """An update makes a State of the dict."""
+    model = nnx.Dict(w=nnx.Param({"a": jnp.ones(2), "b": jnp.ones(3)}))
+    optimizer = made(tx)(model)
+    for _ in range(2):
+        assert found(model, optimizer) == []
+        optimizer.update(model, nnx.grad(lambda m: m.w["a"].sum() + m.w["b"].sum())(model))
+
+
+def test_a_decay_is_what_its_first_step_takes():
+    model = nnx.Dict(kernel=nnx.Param(jnp.ones(2)), bias=nnx.Param(jnp.ones(2)))
+    half = optax.chain(
+        optax.add_decayed_weights(0.5, mask=param_mask(model, nnx.PathContains("kernel"))), optax.sgd(1.0)
+    )
+    assert step(model, made(half), nnx.Param).decayed == {"kernel": 0.5}
+
+
+def test_a_rule_that_raises_a_type_error_of_its_own_is_told_so():
+    def raises(updates, state, params):
+        raise TypeError("no such thing")
+
+    rule = optax.GradientTransformation(lambda params: optax.EmptyState(), raises)
+    with pytest.raises(ValueError, match="optimizer raises when it makes a step: TypeError: no such thing"):
+        step(nnx.Dict(w=nnx.Param(jnp.ones(2))), made(rule), nnx.Param)
 
 
 def test_a_rule_that_wants_more_than_a_loss_is_not_tried():

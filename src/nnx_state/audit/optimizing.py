@@ -2,6 +2,7 @@
 
 import ast
 import inspect
+import itertools
 import textwrap
 from dataclasses import dataclass, field
 from typing import Any
@@ -234,33 +235,42 @@ def _decayed(model: nnx.Module, optimizer: nnx.Optimizer[Any]) -> dict[str, floa
 def _taken(model: nnx.Module, optimizer: nnx.Optimizer[Any], number: int) -> dict[str, float]:
     """Return what the first step that moves anything takes of values that all are one number, without a gradient."""
     floats = nnx.All(optimizer.wrt, _is_float)  # a gradient raises where it meets something else
-    parts: Any = nnx.split(nnx.clone(model, arrays=True), floats, ...)
+    parts: Any = nnx.split(model, floats, ...)
     graphdef, trained, rest = parts
     has_others = len(list(leaves(trained))) < len(list(leaves(nnx.state(model, optimizer.wrt))))
     copy: Any = nnx.merge(graphdef, _filled(trained, number), rest)
-    zeros = _filled(trained, 0)
     taken: dict[str, float] = {}
     try:
         fresh = _fresh(copy, optimizer, floats)
     except ValueError:  # such as a mask by paths, which wants all of them
         return {}
     for _ in range(MOST_STEPS):
+        zeros = _filled(nnx.state(copy, floats), 0)  # anew: an update makes a State of a dict in a Param
         try:
             updates = _update(fresh, copy, zeros)
         except Exception as error:
             if has_others or _wants_more(error):
                 return {}
             raise ValueError(f"optimizer raises when it makes a step: {said(error)}") from error
-        taken = {path: _least(update) for path, update in leaves(updates)}
+        taken = {path: _least(arrays) for path, arrays in _by_value(trained, updates).items()}
         if any(taken.values()):
             break
     return taken
+
+
+def _by_value(trained: Any, updates: Any) -> dict[str, list[Any]]:
+    """Return the updates of each value: those of a dict in a Param have a path for each item."""
+    found: dict[str, list[Any]] = {path: [] for path, _ in leaves(trained)}
+    for path, update in leaves(updates):
+        above = itertools.accumulate(path.split("."), "{}.{}".format)
+        found[next(one for one in above if one in found)].append(update)
+    return found
 
 
 def _is_float(path: Any, leaf: Any) -> bool:
     return all(jnp.issubdtype(jnp.result_type(array), jnp.floating) for array in jax.tree.leaves(leaf))
 
 
-def _least(update: Any) -> float:
-    """Return the least that an update takes of the numbers of a value; below 0 where it adds to one."""
-    return min((float(-array.max()) for array in jax.tree.leaves(update) if array.size), default=0.0)
+def _least(updates: list[Any]) -> float:
+    """Return the least that updates take of the numbers of a value; below 0 where they add to one."""
+    return min((float(-array.max()) for array in jax.tree.leaves(updates) if array.size), default=0.0)
