@@ -12,6 +12,11 @@ import dataclasses
 
 import jax.numpy as jnp
 from flax import nnx
+from flax.nnx import data, static
+
+
+def build():
+    return nnx.Linear(1, 1, rngs=nnx.Rngs(0))
 
 
 class Reset(nnx.Module):
@@ -74,6 +79,47 @@ class Late(nnx.Module):
         self.weight = nnx.data(None)
         if is_there:
             self.weight = nnx.Param(jnp.ones(1))  # made
+
+
+class Handed(nnx.Module):
+    # its layer is made in one of several ways; the first line is the one that is taken where nothing tells
+    def __init__(self, way, given=None):
+        self.body = build()
+        if way == "never":
+            self.layer = nnx.BatchNorm(1, rngs=nnx.Rngs(0))
+        elif way == "name":
+            self.layer = given  # name
+            self.mark = 1
+        elif way == "call":
+            self.layer = build()  # call
+            self.mark = 2
+        elif way == "attribute":
+            self.layer = given.body  # attribute
+            self.mark = 3
+        if way == "alias":
+            self.again = self.body  # alias
+        else:
+            self.again = nnx.Linear(1, 1, rngs=nnx.Rngs(0))  # own
+
+
+class Wrapped(nnx.Module):
+    def __init__(self, way):
+        if way == "nnx.static":
+            self.size = nnx.static(1)  # nnx.static
+        elif way == "nnx.data":
+            self.size = nnx.data(2.5)  # nnx.data
+        elif way == "static":
+            self.size = static(3)  # static
+        else:
+            self.size = data(4.5)  # data
+
+
+class Starred(nnx.Module):
+    def __init__(self, others):
+        self.layers = nnx.List([  # here
+            *others,
+            nnx.Linear(1, 1, rngs=nnx.Rngs(0)),
+        ])
 """
 
 
@@ -92,6 +138,30 @@ def test_the_line_that_made_a_value_is_named(module, name):
 def test_a_constant_has_the_line_that_says_it(module, size, said):
     (place,) = [row.place for row in table(module.Sized(size)) if row.path == "size"]
     assert place.text.endswith(f"# {said}\n")
+
+
+@pytest.mark.parametrize("way", ["name", "call", "attribute"])
+def test_a_layer_has_the_line_that_handed_it_on(module, way):
+    given = module.Handed("call") if way == "attribute" else module.build()
+    (place,) = [row.place for row in table(module.Handed(way, given)) if row.path == "layer.kernel"]
+    assert place.text.endswith(f"# {way}\n")
+
+
+@pytest.mark.parametrize(("way", "said"), [("alias", "alias"), ("call", "own")])
+def test_a_layer_with_two_names_has_the_line_of_the_one_by_which_it_is_named(module, way, said):
+    (place,) = [row.place for row in table(module.Handed(way)) if row.path == "again.kernel"]
+    assert place.text.endswith(f"# {said}\n")
+
+
+@pytest.mark.parametrize("way", ["nnx.static", "nnx.data", "static", "data"])
+def test_a_wrapper_is_seen_through(module, way):
+    (place,) = [row.place for row in table(module.Wrapped(way)) if row.path == "size"]
+    assert place.text.endswith(f"# {way}\n")
+
+
+def test_the_items_of_a_list_that_takes_in_another_have_its_line(module):
+    places = {row.path: row.place for row in table(module.Starred([module.build()]))}
+    assert all(places[f"layers.{item}.kernel"].text.endswith("# here\n") for item in range(2))
 
 
 def test_a_constant_is_the_last_that_can_have_made_an_array(module):
