@@ -123,6 +123,14 @@ def restore_without_count(model, optimizer, folder):
     restore_checkpoint(folder, model=model, optimizer=optimizer, skip=nnx.PathContains("step"))
 
 
+def test_the_first_leaf_of_an_optimizer_is_asked_for_too():
+    def restore(model, optimizer, folder):
+        restore_checkpoint(folder, model=model, optimizer=optimizer, skip=nnx.PathContains("count"))
+
+    paths = dict(map(reversed, found(Net(nnx.Rngs(0)), optimizer=make_optimizer, save=save_run, restore=restore)))
+    assert paths["optimizer.opt_state.0.count"] == "save-forgets"
+
+
 def test_functions_that_take_the_optimizer_get_it():
     model = Net(nnx.Rngs(0))
     assert found(model, optimizer=make_optimizer, save=save_run, restore=restore_run) == []

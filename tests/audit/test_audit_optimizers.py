@@ -365,6 +365,17 @@ def test_a_decay_is_what_its_first_step_takes():
     assert step(model, made(half), nnx.Param).decayed == {"kernel": 0.5}
 
 
+def test_an_empty_value_does_not_end_the_wait_for_a_decay():
+    model = nnx.Dict(kernel=nnx.Param(jnp.ones(2)), none=nnx.Param(jnp.zeros(0)))
+    waits = optax.MultiSteps(optax.chain(optax.add_decayed_weights(0.5), optax.sgd(1.0)), 3)
+    assert step(model, made(waits), nnx.Param).decayed == {"kernel": 0.5}
+
+
+def test_what_is_no_float_as_a_whole_has_no_decay():
+    model = nnx.Dict(kernel=nnx.Param(jnp.ones(2)), both=nnx.Param({"a": jnp.ones(2), "b": jnp.arange(2)}))
+    assert step(model, made(optax.adamw(1.0, weight_decay=0.5)), nnx.Param).decayed == {"kernel": 0.5}
+
+
 def test_a_rule_that_raises_a_type_error_of_its_own_is_told_so():
     def raises(updates, state, params):
         raise TypeError("no such thing")
