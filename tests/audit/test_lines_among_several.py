@@ -104,14 +104,16 @@ class Handed(nnx.Module):
 
 class Wrapped(nnx.Module):
     def __init__(self, way):
-        if way == "nnx.static":
-            self.size = nnx.static(1)  # nnx.static
-        elif way == "nnx.data":
+        if way == "nnx.data":
             self.size = nnx.data(2.5)  # nnx.data
+        elif way == "data":
+            self.size = data(4.5)  # data
+        elif way == "nnx.static":
+            self.size = nnx.static(1)  # nnx.static
         elif way == "static":
             self.size = static(3)  # static
         else:
-            self.size = data(4.5)  # data
+            self.size = "many"  # none
 
 
 class Starred(nnx.Module):
@@ -153,7 +155,7 @@ def test_a_layer_with_two_names_has_the_line_of_the_one_by_which_it_is_named(mod
     assert place.text.endswith(f"# {said}\n")
 
 
-@pytest.mark.parametrize("way", ["nnx.static", "nnx.data", "static", "data"])
+@pytest.mark.parametrize("way", ["nnx.data", "data", "nnx.static", "static", "none"])
 def test_a_wrapper_is_seen_through(module, way):
     (place,) = [row.place for row in table(module.Wrapped(way)) if row.path == "size"]
     assert place.text.endswith(f"# {way}\n")
