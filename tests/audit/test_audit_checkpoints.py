@@ -119,22 +119,25 @@ def restore_run(model, optimizer, folder):
     restore_checkpoint(folder, model=model, optimizer=optimizer)
 
 
-def restore_without_count(model, optimizer, folder):
-    restore_checkpoint(folder, model=model, optimizer=optimizer, skip=nnx.PathContains("step"))
+def restore_without(part):
+    """Return a restore that leaves out the paths with a part."""
+
+    def restore(model, optimizer, folder):
+        restore_checkpoint(folder, model=model, optimizer=optimizer, skip=nnx.PathContains(part))
+
+    return restore
 
 
 def test_the_first_leaf_of_an_optimizer_is_asked_for_too():
-    def restore(model, optimizer, folder):
-        restore_checkpoint(folder, model=model, optimizer=optimizer, skip=nnx.PathContains("count"))
-
-    paths = dict(map(reversed, found(Net(nnx.Rngs(0)), optimizer=make_optimizer, save=save_run, restore=restore)))
-    assert paths["optimizer.opt_state.0.count"] == "save-forgets"
+    restore = restore_without("count")
+    found_here = found(Net(nnx.Rngs(0)), optimizer=make_optimizer, save=save_run, restore=restore)
+    assert ("save-forgets", "optimizer.opt_state.0.count") in found_here
 
 
 def test_functions_that_take_the_optimizer_get_it():
     model = Net(nnx.Rngs(0))
     assert found(model, optimizer=make_optimizer, save=save_run, restore=restore_run) == []
-    found_here = found(model, optimizer=make_optimizer, save=save_run, restore=restore_without_count)
+    found_here = found(model, optimizer=make_optimizer, save=save_run, restore=restore_without("step"))
     assert found_here == forgotten("optimizer.step")
 
 

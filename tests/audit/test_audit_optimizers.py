@@ -387,10 +387,10 @@ def test_a_rule_that_raises_a_type_error_of_its_own_is_told_so():
 
 def test_a_rule_that_wants_more_than_a_loss_is_not_tried():
     model = nnx.Dict(w=nnx.Param(jnp.ones(2)))
-    taken = step(model, made(optax.scale_by_backtracking_linesearch(3)), nnx.Param)
+    rule = made(optax.scale_by_backtracking_linesearch(3))
+    taken = step(model, rule, nnx.Param)
     assert (taken.first, taken.moved, taken.decayed) == (UNTRIED, {}, {})
     two = nnx.Dict(w=nnx.Param(jnp.ones(2)), v=nnx.Param(jnp.ones(2)))
-    rule = made(optax.scale_by_backtracking_linesearch(3))
     (one,) = audit(two, optimizer=rule, gradients=nnx.PathContains("w"), select=["wrt-differs"]).findings
     assert one.what == (
         "a filter that matches 2 leaves, of which `v` gets no gradient: the first update was not tried, since its rule "
